@@ -1,0 +1,2 @@
+// Package queue is durable at-least-once delivery of opaque messages on a Redis Stream that is also the archive.
+package queue
