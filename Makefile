@@ -3,6 +3,7 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 VERSION               ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BINARY                ?= seamtag
 FUZZTIME              ?= 10s
 NPM_DIR               := internal/parts/npm
 NPM_STAMP             := $(NPM_DIR)/node_modules/.package-lock.json
@@ -14,7 +15,7 @@ help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build ./seamtag, static and stamped with the version
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X seamtag/cli.version=$(VERSION)' -o seamtag .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X seamtag/cli.version=$(VERSION)' -o $(BINARY) .
 
 demo: ## run the demo: no account, no Redis, no network needed
 	go run . demo
