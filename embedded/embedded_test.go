@@ -148,7 +148,7 @@ func TestServerDiesWithItsParent(t *testing.T) {
 	}
 	dir := t.TempDir()
 	parent := exec.Command(os.Args[0], "-test.run=^TestServerDiesWithItsParent$")
-	parent.Env = append(os.Environ(), "SEAMTAG_TEST_PARENT="+dir)
+	parent.Env = append(os.Environ(), "SEAMTAG_TEST_PARENT="+dir, "TMPDIR="+t.TempDir()) // its socket stays behind
 	out, err := parent.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,8 @@ func TestGivesUpOnAServerThatKeepsDying(t *testing.T) {
 	var log lockedBuffer
 	dir, flag := t.TempDir(), filepath.Join(t.TempDir(), "dies")
 	real := try(exec.LookPath("redis-server"))(t)
-	bin := script(t, "redis-server", fmt.Sprintf("[ -e %q ] && { echo '1:M 23 Nov 2026 14:30:00.123 # no more'; exit 7; }\nexec %s \"$@\"", flag, real))
+	bin := script(t, "redis-server", fmt.Sprintf(`[ -e %q ] && { echo '1:M 23 Nov 2026 14:30:00.123 # no more'; exit 7; }
+exec %s "$@"`, flag, real))
 	policy := restarts{tries: 2, first: time.Millisecond, longest: time.Millisecond, stable: time.Hour}
 	c, err := startChild(t.Context(), bin, dir, zerolog.New(&log), policy)
 	if err != nil {

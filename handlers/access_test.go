@@ -163,7 +163,8 @@ func TestAnAbortedHandlerGoesOnToAbort(t *testing.T) {
 // P9, at debug level, over every kind of answer.
 func TestNothingSecretIsLogged(t *testing.T) {
 	s := setup(t)
-	body := `{"event_id":"evt-secret","event_type":"t","connected_account_id":"acc-secret","email":"jane@example.com","m":{"plan":"gold-secret"}}`
+	body := `{"event_id":"evt-secret","event_type":"t","connected_account_id":"acc-secret",` +
+		`"email":"jane@example.com","m":{"plan":"gold-secret"}}`
 	good := signed(t, "svix", secret, "msg_ok", vectorTime, body)
 	at := strconv.Itoa(vectorTime)
 	noise := []string{

@@ -163,6 +163,7 @@ func expect(t testing.TB, r *http.Response, status int, body string) {
 func TestOptionsThatAreWrong(t *testing.T) {
 	health := func(context.Context) Health { return Health{} }
 	good := WebhookOptions{Secrets: []string{secret}, Publisher: &publisher{}, Describe: describe}
+	webhook := func(w WebhookOptions) Options { return Options{Health: health, Webhook: &w} }
 	taken := prometheus.NewRegistry()
 	if _, err := New(Options{Health: health, Webhook: &good, Registerer: taken}); err != nil {
 		t.Fatal(err)
@@ -172,9 +173,9 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		want    string
 	}{
 		"no health":          {Options{}, "no health function"},
-		"no publisher":       {Options{Health: health, Webhook: &WebhookOptions{Secrets: []string{secret}, Describe: describe}}, "publisher"},
-		"no describe":        {Options{Health: health, Webhook: &WebhookOptions{Secrets: []string{secret}, Publisher: &publisher{}}}, "describe"},
-		"no secret":          {Options{Health: health, Webhook: &WebhookOptions{Publisher: &publisher{}, Describe: describe}}, "no webhook secret"},
+		"no publisher":       {webhook(WebhookOptions{Secrets: good.Secrets, Describe: describe}), "publisher"},
+		"no describe":        {webhook(WebhookOptions{Secrets: good.Secrets, Publisher: good.Publisher}), "describe"},
+		"no secret":          {webhook(WebhookOptions{Publisher: good.Publisher, Describe: describe}), "no webhook secret"},
 		"registered already": {Options{Health: health, Webhook: &good, Registerer: taken}, "register metrics"},
 	} {
 		t.Run(name, func(t *testing.T) {
