@@ -70,7 +70,20 @@ func ParseLedger(data []byte) (Ledger, error) {
 	if l.Version != ledgerVersion {
 		return Ledger{}, fmt.Errorf("parse ledger: version %d, this program knows %d", l.Version, ledgerVersion)
 	}
+	slices.Sort(l.Given) // it is searched
 	return l, nil
+}
+
+// stamp is t in UTC, within the years that JSON can hold.
+func stamp(t time.Time) time.Time {
+	t = t.UTC()
+	if t.Year() > 9999 {
+		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	}
+	if t.Year() < 0 {
+		return time.Time{}
+	}
+	return t
 }
 
 // Encode writes the ledger as JSON, the same bytes for the same ledger.
@@ -128,7 +141,7 @@ func sight(w *seam.Webview, at time.Time) *Sighting {
 	}
 	delete(object, "url")
 	object["custom_metadata"] = map[string]any(w.Metadata)
-	return &Sighting{ID: w.ID, At: at.UTC(), Object: object}
+	return &Sighting{ID: w.ID, At: stamp(at), Object: object}
 }
 
 // metadata is the webview's custom_metadata, nil without an object.

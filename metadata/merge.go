@@ -42,6 +42,7 @@ func merge(in *Input, v views, without []string) (*draft, error) {
 		return nil, err
 	}
 	m.prune()
+	m.missing = m.missing.without(m.final)
 	return m, nil
 }
 
@@ -49,7 +50,7 @@ func merge(in *Input, v views, without []string) (*draft, error) {
 func (m *draft) fill() error {
 	initial := m.in.Rules.initial(m.views)
 	fills := !m.in.Ledger.isOld(m.in.Event) || m.views.discovers
-	for _, key := range slices.Sorted(maps.Keys(initial)) {
+	for _, key := range sortedKeys(initial) {
 		if !m.may(key) {
 			continue
 		}
@@ -73,7 +74,7 @@ func (m *draft) fill() error {
 // tag writes what seamtag owns.
 func (m *draft) tag() error {
 	keep := m.in.Rules.policy.Conflict == ConflictKeep
-	for _, key := range slices.Sorted(maps.Keys(m.in.Tags)) {
+	for _, key := range sortedKeys(m.in.Tags) {
 		if !m.gives(key) {
 			continue
 		}
@@ -105,6 +106,13 @@ func (m *draft) prune() {
 			}
 		}
 	}
+}
+
+// sortedKeys makes what is done for each key, and the first error, the same each time.
+func sortedKeys[V any](object map[string]V) []string {
+	keys := slices.AppendSeq(make([]string, 0, len(object)), maps.Keys(object))
+	slices.Sort(keys)
+	return keys
 }
 
 // gives tells whether the rules give key a tag.

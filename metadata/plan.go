@@ -2,7 +2,6 @@ package metadata
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -41,6 +40,7 @@ type Decision struct {
 // Plan decides what an account's metadata has to be, by the order that the package's documentation states. Its errors
 // are *RuleError. It is pure.
 func Plan(in Input) (Decision, error) {
+	in.Event.OccurredAt = stamp(in.Event.OccurredAt)
 	v := see(&in)
 	m, err := merge(&in, v, nil)
 	if err != nil {
@@ -54,7 +54,7 @@ func Plan(in Input) (Decision, error) {
 	}
 	if m.overBudget() {
 		return Decision{}, &RuleError{Problem: fmt.Sprintf("%d keys, Seam takes %d: %s",
-			len(m.final), maxKeys, quoteKeys(slices.Sorted(maps.Keys(m.final))))}
+			len(m.final), maxKeys, quoteKeys(sortedKeys(m.final)))}
 	}
 	d := m.decide()
 	d.Dropped = dropped
@@ -120,7 +120,7 @@ func (m *draft) decide() Decision {
 // ledger is what will be remembered, but for the snapshot and for whether the tags are there.
 func (m *draft) ledger() Ledger {
 	l := Ledger{
-		Version: ledgerVersion, OccurredAt: m.in.Event.OccurredAt.UTC(), EventID: m.in.Event.EventID,
+		Version: ledgerVersion, OccurredAt: m.in.Event.OccurredAt, EventID: m.in.Event.EventID,
 		Owned: m.owned, Given: m.allGiven(),
 		Origin: m.views.origin, Latest: thin(m.views.latest, m.views.origin), Missing: m.missing,
 	}
@@ -153,7 +153,7 @@ func (d Decision) Settle(got seam.Metadata) Ledger {
 	}
 	l.Snapshot = got.Clone()
 	if len(l.Snapshot) > maxKeys {
-		for _, key := range slices.Sorted(maps.Keys(l.Snapshot))[maxKeys:] {
+		for _, key := range sortedKeys(l.Snapshot)[maxKeys:] {
 			delete(l.Snapshot, key)
 		}
 	}

@@ -7,31 +7,75 @@ import (
 	"seamtag/seam"
 )
 
-// clockSkew is how far Seam's clock and ours may be apart when a reconnect is matched with a loss seen before its event.
-const clockSkew = time.Minute
+const (
+	// clockSkew is how far Seam's clock and ours may be apart when a reconnect is matched with a loss seen before it.
+	clockSkew = time.Minute
+	// missingLife is how long a loss waits for the event that explains it. Svix gives up after 28 hours.
+	missingLife = 7 * 24 * time.Hour
+)
 
-// restore tells what a reconnect wiped and has to come back, and which loss is still to be judged by a later event.
+// restore tells what a reconnect wiped and has to come back, and which loss a later event may still explain.
 func restore(in *Input, v views) (seam.Metadata, *Missing) {
 	if !in.Rules.policy.Restore {
 		return nil, nil
 	}
 	gone, left := lost(in.Ledger.Snapshot, in.Account.Metadata)
-	if !reconnects(in, v) {
-		if len(gone) > 0 {
-			return nil, &Missing{Values: gone, Left: left, SeenAt: in.Now.UTC()}
-		}
-		return nil, in.Ledger.Missing
-	}
-	sets := v.own.metadata()
-	back := wiped(gone, left, sets)
-	if m := in.Ledger.Missing; m != nil && !in.Event.OccurredAt.After(m.SeenAt.Add(clockSkew)) {
-		for key, value := range wiped(m.Values, m.Left, sets) {
-			if back[key] == nil && in.Account.Metadata[key] == nil {
-				back[key] = value
-			}
+	missing := in.Ledger.Missing
+	back := seam.Metadata{}
+	if reconnects(in, v) {
+		sets := v.own.metadata()
+		back = wiped(gone, left, sets)
+		if missing.mayBeOf(in.Event.OccurredAt) {
+			missing = missing.explain(back, sets, in.Account.Metadata)
 		}
 	}
-	return back, nil
+	for key := range back {
+		delete(gone, key)
+	}
+	if len(gone) > 0 {
+		return back, &Missing{Values: gone, Left: left, SeenAt: in.Now.UTC()}
+	}
+	if !missing.mayBeOf(in.Event.OccurredAt) || in.Now.Sub(missing.SeenAt) > missingLife {
+		return back, nil // whatever comes now is of later
+	}
+	return back, missing
+}
+
+// mayBeOf tells whether a reconnect at this time came before the loss was seen.
+func (m *Missing) mayBeOf(reconnect time.Time) bool {
+	return m != nil && !reconnect.After(m.SeenAt.Add(clockSkew))
+}
+
+// explain puts into back what of the loss a webview explains that sets these keys, and hands back what is still
+// unexplained.
+func (m *Missing) explain(back, sets, present seam.Metadata) *Missing {
+	explained := wiped(m.Values, m.Left, sets)
+	if len(explained) == 0 {
+		return m
+	}
+	for key, value := range explained {
+		if back[key] == nil && present[key] == nil {
+			back[key] = value
+		}
+	}
+	return nil
+}
+
+// without is the loss but for what is there after all, such as a tag that was written again.
+func (m *Missing) without(there seam.Metadata) *Missing {
+	if m == nil {
+		return nil
+	}
+	values := seam.Metadata{}
+	for key, value := range m.Values {
+		if there[key] == nil {
+			values[key] = value
+		}
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return &Missing{Values: values, Left: m.Left, SeenAt: m.SeenAt}
 }
 
 // reconnects tells whether the event can be a reconnect that the ledger does not know of yet.
