@@ -144,7 +144,7 @@ func FuzzDecimal(f *testing.F) {
 		if !json.Valid([]byte(text)) {
 			t.Fatalf("%s became %s", number, text)
 		}
-		if again, _ := decimal(text); again != text {
+		if again, _ := decimal(text); again != text && len(text) <= maxValueLength {
 			t.Fatalf("%s became %s, then %s", number, text, again)
 		}
 	})

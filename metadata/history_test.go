@@ -27,7 +27,7 @@ func FuzzHistory(f *testing.F) {
 
 func TestRandomHistories(t *testing.T) {
 	random := rand.New(rand.NewPCG(2026, 11))
-	for range 3000 {
+	for range 1000 {
 		ops := make([]byte, random.IntN(24))
 		for i := range ops {
 			ops[i] = byte(random.UintN(256))

@@ -33,10 +33,10 @@ func restore(in *Input, v views) (seam.Metadata, *Missing) {
 		delete(gone, key)
 	}
 	if len(gone) > 0 {
-		return back, &Missing{Values: gone, Left: left, SeenAt: in.Now.UTC()}
+		missing = &Missing{Values: gone, Left: left, SeenAt: in.Now.UTC()}
 	}
 	if !missing.mayBeOf(in.Event.OccurredAt) || in.Now.Sub(missing.SeenAt) > missingLife {
-		return back, nil // whatever comes now is of later
+		return back, nil // what comes now is of later
 	}
 	return back, missing
 }

@@ -56,23 +56,23 @@ func (t *Tagger) Tag(ctx context.Context, ev seam.Event, ledger Ledger, fence fu
 	if ev.ConnectedAccountID == "" {
 		return newResult(StatusSkipped, ReasonNoAccount), ledger, nil
 	}
-	in, err := t.read(ctx, ev, ledger)
-	if err != nil {
-		return t.gone(ev, ledger, err)
+	result, after, err := t.tag(ctx, ev, ledger, fence)
+	switch {
+	case errors.Is(err, errAccountGone):
+		return newResult(StatusSkipped, ReasonAccountGone), ledger, nil
+	case err != nil:
+		return newResult("", ""), after, err
+	default:
+		return result, after, nil
 	}
-	result, ledger, err := t.write(ctx, in, fence)
-	if err != nil {
-		return t.gone(ev, ledger, err)
-	}
-	return result, ledger, nil
 }
 
-// gone turns the one failure that is an end into that end.
-func (t *Tagger) gone(ev seam.Event, ledger Ledger, err error) (Result, Ledger, error) {
-	if errors.Is(err, errAccountGone) {
-		return newResult(StatusSkipped, ReasonAccountGone), ledger, nil
+func (t *Tagger) tag(ctx context.Context, ev seam.Event, ledger Ledger, fence func() error) (Result, Ledger, error) {
+	in, err := t.read(ctx, ev, ledger)
+	if err != nil {
+		return Result{}, ledger, err
 	}
-	return newResult("", ""), ledger, fmt.Errorf("tag account %s: %w", ev.ConnectedAccountID, err)
+	return t.write(ctx, in, fence)
 }
 
 var errAccountGone = errors.New("the account is gone")

@@ -107,6 +107,8 @@ func textOf(value any) (text, problem string) {
 		return v.Format(time.RFC3339Nano), ""
 	}
 	switch v := reflect.ValueOf(value); {
+	case v.Kind() == reflect.String:
+		return v.String(), ""
 	case v.CanInt():
 		return strconv.FormatInt(v.Int(), 10), ""
 	case v.CanUint():
