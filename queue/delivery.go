@@ -32,7 +32,7 @@ type Outcome struct {
 	Status Status          // Tagged, Unchanged or Skipped
 	Reason string          // short word for skipped, a metric label; empty otherwise
 	Result json.RawMessage // shown with the entry; never interpreted here
-	State  []byte          // the key's new state; nil keeps what is there
+	State  []byte          // the key's new state; nil keeps what is there. Kept with an error too.
 }
 
 // Fence answers ErrLeaseLost once another worker may hold this entry or its key: call it right before an effect. A quarter

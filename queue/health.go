@@ -19,7 +19,13 @@ type Health struct {
 	Paused   *PauseState // of the workers of any process; nil while none pauses
 	Waiting  int64       // entries that have not ended
 	Oldest   time.Time   // arrival of the oldest of them; zero where there is none
-	Problems []string    // what is dangerous about this Redis, with the mend
+	Problems []Problem   // what is dangerous about this Redis
+}
+
+// Problem is something dangerous about a Redis, said with its mend.
+type Problem struct {
+	Text  string
+	Fatal bool // accepted events can vanish, or nothing works at all
 }
 
 const (
@@ -90,7 +96,7 @@ func (q *Queue) health(ctx context.Context) Health {
 var oldestVersion = [2]int{6, 2}
 
 // Check looks for what is dangerous about this Redis: each finding says what it is and how to mend it.
-func (q *Queue) Check(ctx context.Context) ([]string, error) {
+func (q *Queue) Check(ctx context.Context) ([]Problem, error) {
 	node, err := q.primary(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("queue: check redis: %w", err)
@@ -112,16 +118,18 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-func problemsOf(info map[string]string) []string {
-	problems := []string{}
+func problemsOf(info map[string]string) []Problem {
+	problems := []Problem{}
 	if v := info["redis_version"]; v != "" && olderThan(v, oldestVersion) {
-		problems = append(problems, "redis "+v+" is too old: use 6.2 or newer")
+		problems = append(problems, Problem{"redis " + v + " is too old: use 6.2 or newer", true})
 	}
 	if policy := info["maxmemory_policy"]; policy != "" && policy != "noeviction" {
-		problems = append(problems, "the eviction policy is "+policy+", so events can be dropped when memory is full: set maxmemory-policy noeviction")
+		problems = append(problems, Problem{
+			"the eviction policy is " + policy + ", so accepted events can be dropped: set maxmemory-policy noeviction", true,
+		})
 	}
 	if info["aof_enabled"] == "0" {
-		problems = append(problems, "no append-only file, so accepted events can be lost when redis ends: set appendonly yes")
+		problems = append(problems, Problem{"there is no append-only file, so accepted events can be lost when redis ends: set appendonly yes", false})
 	}
 	return problems
 }

@@ -449,6 +449,7 @@ func TestALostLeaseFencesTheWorkerThatSlept(t *testing.T) {
 		<-goOn
 		return queue.Outcome{Status: queue.Unchanged, State: []byte("late")}, nil
 	})
+	slept.Sweep = time.Hour
 	slept.Observer.Settled = func(s queue.Settlement) { lost <- s }
 	consume(t, q, slept)
 	d := <-begun

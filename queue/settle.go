@@ -45,9 +45,7 @@ func (c *Consumer) settle(d *Delivery, v verdict) {
 	if v.Status.Ended() && !v.givenBack {
 		call.kind, call.status = "end", v.Status
 	}
-	if v.Err == nil {
-		call.state = v.outcome.State
-	}
+	call.state = v.outcome.State
 	settled, ok := c.submit(call)
 	v.Lost = ok && !settled
 	if !ok {
