@@ -54,12 +54,12 @@ func (m *draft) fill() error {
 		if !m.may(key) {
 			continue
 		}
-		there := m.final[key] != nil || m.in.Ledger.remembers(key)
-		if !there && !fills {
+		taken := m.final[key] != nil || m.in.Ledger.remembers(key) || m.gives(key)
+		if !taken && !fills {
 			continue
 		}
 		m.given = append(m.given, key)
-		if there || m.gives(key) {
+		if taken {
 			continue
 		}
 		value, err := writable(key, initial[key])
