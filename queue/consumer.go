@@ -139,9 +139,8 @@ func consumerName() string {
 // Run works until ctx ends, then stops in order: reading ends at once, entries in flight get StopWithin to finish, the rest
 // is given back. It returns nil after an orderly stop.
 func (c *Consumer) Run(ctx context.Context) error {
-	c.work, c.stopWork = context.WithCancelCause(context.WithoutCancel(ctx))
+	c.prepare(ctx)
 	defer c.stopWork(errStopping)
-	c.settler = newBatcher(2, 128, 1<<20, func(s *settleCall) int { return s.size() }, c.settleBatch)
 
 	var loops sync.WaitGroup
 	loops.Go(func() { c.readLoop(ctx) })
@@ -156,6 +155,12 @@ func (c *Consumer) Run(ctx context.Context) error {
 	}
 	loops.Wait()
 	return c.stop()
+}
+
+// prepare makes what handlers need to run.
+func (c *Consumer) prepare(ctx context.Context) {
+	c.work, c.stopWork = context.WithCancelCause(context.WithoutCancel(ctx))
+	c.settler = newBatcher(2, 128, 1<<20, (*settleCall).size, c.settleBatch)
 }
 
 // stop finishes or gives back what is in flight, and leaves the group.

@@ -81,9 +81,9 @@ func (c *Consumer) submit(call *settleCall) (settled, ok bool) {
 func (c *Consumer) settleBatch(calls []*settleCall) {
 	k := c.q.keys
 	keys := make([]string, 0, 3+4*len(calls))
-	args := make([]any, 0, 3+20*len(calls))
+	args := make([]any, 0, 4+20*len(calls))
 	keys = append(keys, k.log(), k.open(), k.due())
-	args = append(args, group, c.q.o.Retention.Milliseconds(), c.q.o.StateTTL.Milliseconds())
+	args = append(args, group, c.name, c.q.o.Retention.Milliseconds(), c.q.o.StateTTL.Milliseconds())
 	for _, s := range calls {
 		index := k.log()
 		if s.status != "" {
