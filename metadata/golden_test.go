@@ -153,7 +153,7 @@ func outcome(t *testing.T, in Input) []txtar.File {
 	}
 	return []txtar.File{
 		{Name: "decision.json", Data: pretty(t, decision{d.Changed, d.Metadata, d.Set, d.Removed, d.Restored, d.Dropped, d.Sources})},
-		{Name: "ledger-after.json", Data: pretty(t, json.RawMessage(d.Settle(d.Metadata).Encode()))},
+		{Name: "ledger-after.json", Data: pretty(t, json.RawMessage(d.settle(d.Metadata).Encode()))},
 	}
 }
 

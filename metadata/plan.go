@@ -34,7 +34,7 @@ type Decision struct {
 	Origin   *Sighting
 	Latest   *Sighting
 
-	ledger Ledger // but for what the read-back shows
+	ledger Ledger // but for the snapshot
 }
 
 // Plan decides what an account's metadata has to be, by the order that the package's documentation states. Its errors
@@ -117,7 +117,7 @@ func (m *draft) decide() Decision {
 	return d
 }
 
-// ledger is what will be remembered, but for the snapshot and for whether the tags are there.
+// ledger is what will be remembered, but for the snapshot.
 func (m *draft) ledger() Ledger {
 	l := Ledger{
 		Version: ledgerVersion, OccurredAt: m.in.Event.OccurredAt, EventID: m.in.Event.EventID,
@@ -142,15 +142,9 @@ func (m *draft) allGiven() []string {
 	return given
 }
 
-// Settle is the ledger once the account carries got: the decision's own metadata, or what a read-back shows.
-func (d Decision) Settle(got seam.Metadata) Ledger {
+// settle is the ledger once the account carries got, which is the decision's own metadata.
+func (d Decision) settle(got seam.Metadata) Ledger {
 	l := d.ledger
-	l.Owned = make(map[string]any, len(d.ledger.Owned))
-	for key, value := range d.ledger.Owned {
-		if equal(got[key], value) {
-			l.Owned[key] = value
-		}
-	}
 	l.Snapshot = got.Clone()
 	if len(l.Snapshot) > maxKeys {
 		for _, key := range sortedKeys(l.Snapshot)[maxKeys:] {

@@ -45,24 +45,35 @@ func TestWritable(t *testing.T) {
 }
 
 func TestNotWritable(t *testing.T) {
+	const (
+		k       = `metadata key "k" (user.x): `
+		noKind  = ` cannot be written, Seam takes strings and booleans`
+		tooLong = `the number is too long to be written without an exponent`
+	)
 	cases := map[string]struct {
 		key   string
 		value any
 		want  string
 	}{
-		"list":         {"k", []string{"secret"}, `metadata key "k" (user.x): a value of kind list cannot be written, Seam takes strings and booleans`},
-		"map":          {"k", map[string]any{}, `metadata key "k" (user.x): a value of kind object cannot be written, Seam takes strings and booleans`},
-		"function":     {"k", func() {}, `metadata key "k" (user.x): a value of kind unknown cannot be written, Seam takes strings and booleans`},
-		"NaN":          {"k", math.NaN(), `metadata key "k" (user.x): the number is not finite`},
-		"huge":         {"k", json.Number("1e999999999"), `metadata key "k" (user.x): the number is too long to be written without an exponent`},
-		"tiny":         {"k", json.Number("1e-99999999999999999999"), `metadata key "k" (user.x): the number is too long to be written without an exponent`},
-		"600 digits":   {"k", json.Number("1e600"), `metadata key "k" (user.x): the value has 601 characters, Seam takes 500`},
-		"no number":    {"k", json.Number("secret"), `metadata key "k" (user.x): the number is malformed`},
-		"not UTF-8":    {"k", "\xff", `metadata key "k" (user.x): the value is not UTF-8`},
-		"too long":     {"k", strings.Repeat("é", 501), `metadata key "k" (user.x): the value has 501 characters, Seam takes 500`},
-		"empty key":    {"", "v", `metadata (user.x): the key is empty`},
-		"key too long": {strings.Repeat("é", 41), "v", `metadata key "` + strings.Repeat("é", 41) + `" (user.x): the key has 41 characters, Seam takes 40`},
-		"key of 100":   {strings.Repeat("é", 100), "v", `metadata key "` + strings.Repeat("é", 60) + `…" (user.x): the key has 100 characters, Seam takes 40`},
+		"list":       {"k", []string{"secret"}, k + `a value of kind list` + noKind},
+		"map":        {"k", map[string]any{}, k + `a value of kind object` + noKind},
+		"function":   {"k", func() {}, k + `a value of kind unknown` + noKind},
+		"NaN":        {"k", math.NaN(), k + `the number is not finite`},
+		"huge":       {"k", json.Number("1e999999999"), k + tooLong},
+		"tiny":       {"k", json.Number("1e-99999999999999999999"), k + tooLong},
+		"600 digits": {"k", json.Number("1e600"), k + `the value has 601 characters, Seam takes 500`},
+		"no number":  {"k", json.Number("secret"), k + `the number is malformed`},
+		"not UTF-8":  {"k", "\xff", k + `the value is not UTF-8`},
+		"too long":   {"k", strings.Repeat("é", 501), k + `the value has 501 characters, Seam takes 500`},
+		"empty key":  {"", "v", `metadata (user.x): the key is empty`},
+		"key too long": {
+			strings.Repeat("é", 41), "v",
+			`metadata key "` + strings.Repeat("é", 41) + `" (user.x): the key has 41 characters, Seam takes 40`,
+		},
+		"key of 100": {
+			strings.Repeat("é", 100), "v",
+			`metadata key "` + strings.Repeat("é", 60) + `…" (user.x): the key has 100 characters, Seam takes 40`,
+		},
 		"key no UTF-8": {"\xff", "v", `metadata key "\xff" (user.x): the key is not UTF-8`},
 		"key of lines": {"a\nb\xff", "v", `metadata key "a\nb\xff" (user.x): the key is not UTF-8`},
 	}

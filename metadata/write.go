@@ -38,7 +38,7 @@ func (t *Tagger) write(ctx context.Context, in Input, fence func() error) (Resul
 			return Result{}, in.Ledger, fmt.Errorf("plan: %w", err)
 		}
 		if !d.Changed {
-			return a.result(d, in.Account.Metadata), d.Settle(in.Account.Metadata), nil
+			return a.result(d, in.Account.Metadata), d.settle(in.Account.Metadata), nil
 		}
 		if a.updates == maxRounds {
 			return Result{}, in.Ledger, ErrContended
@@ -51,9 +51,10 @@ func (t *Tagger) write(ctx context.Context, in Input, fence func() error) (Resul
 		if in.Account, err = t.send(ctx, in.Event.ConnectedAccountID, d.Metadata); err != nil {
 			return Result{}, in.Ledger, err
 		}
-		if got := in.Account.Metadata; d.shownBy(got) {
-			return a.result(d, got), d.Settle(got), nil
+		if got := in.Account.Metadata; same(got, d.Metadata) {
+			return a.result(d, got), d.settle(got), nil
 		}
+		// Some servers merge: what was to go and is still there is no longer ours, so it is not tried for ever.
 		in.Ledger = in.Ledger.disown(d.Removed)
 	}
 }
@@ -72,20 +73,6 @@ func (t *Tagger) send(ctx context.Context, id string, md seam.Metadata) (seam.Ac
 		return seam.Account{}, fmt.Errorf("read back: %w", err)
 	}
 	return account, nil
-}
-
-// shownBy tells whether a read-back is as decided. Keys that were to go and are still there are no difference: some
-// servers merge.
-func (d Decision) shownBy(got seam.Metadata) bool {
-	if !covers(got, d.Metadata) {
-		return false
-	}
-	for key, value := range got {
-		if value != nil && d.Metadata[key] == nil && !slices.Contains(d.Removed, key) {
-			return false
-		}
-	}
-	return true
 }
 
 // sending remembers the tags of an update that is about to be sent: whatever becomes of it, they are ours.

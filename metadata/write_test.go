@@ -144,6 +144,24 @@ func TestUpdateOfUnknownOutcome(t *testing.T) {
 	}
 }
 
+// The first update arrived though its answer was lost, the second did not: what is there is ours all the same.
+func TestTwoUpdatesOfUnknownOutcome(t *testing.T) {
+	w := newWorld()
+	w.metadata = seam.Metadata{"plan": "pro"}
+	w.fail = func(endpoint string) error {
+		if endpoint == "update" {
+			return &seam.Error{Endpoint: "/connected_accounts/update", Status: 502}
+		}
+		return nil
+	}
+	tagger := New(Options{Seam: w})
+	ledger := Ledger{OccurredAt: hourAt(1), Owned: map[string]any{"plan": "free"}, Pending: map[string]any{"plan": "pro"}}
+	_, ledger, err := tagger.write(t.Context(), tagInput(w, ledger, map[string]any{"plan": "gold"}), held)
+	if !errors.Is(err, seam.ErrUnavailable) || !ledger.wrote("plan", "pro") || !ledger.wrote("plan", "gold") {
+		t.Errorf("owned %v, pending %v, %v", ledger.Owned, ledger.Pending, err)
+	}
+}
+
 func TestRuleErrorsAreFound(t *testing.T) {
 	w := newWorld()
 	_, _, err := New(Options{Seam: w}).write(t.Context(), tagInput(w, Ledger{}, map[string]any{"plan": []any{"secret"}}), held)
