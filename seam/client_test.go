@@ -20,23 +20,28 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func jsonNumber(s string) json.Number { return json.Number(s) }
 
 func TestNewRefusesWrongOptions(t *testing.T) {
-	const planted = "hunter2"
+	const (
+		planted = "hunter2"
+		token   = " holds a space, a line break or a character outside of ASCII"
+		query   = "seam: the endpoint must not hold a query or fragment"
+	)
+	at := func(endpoint string) seam.Options { return seam.Options{APIKey: planted, Endpoint: endpoint} }
 	for name, tt := range map[string]struct {
 		options seam.Options
 		want    string
 	}{
 		"no key":            {seam.Options{}, "seam: the API key is empty"},
-		"key with newline":  {seam.Options{APIKey: planted + "\n"}, "seam: the API key holds a space, a line break or a character outside of ASCII"},
-		"workspace":         {seam.Options{APIKey: planted, WorkspaceID: "a b"}, "seam: the workspace id holds a space, a line break or a character outside of ASCII"},
-		"not a URL":         {seam.Options{APIKey: planted, Endpoint: "https://u:" + planted + "@x y/"}, "seam: the endpoint is not a URL"},
-		"scheme":            {seam.Options{APIKey: planted, Endpoint: "connect.getseam.com"}, "seam: the endpoint must begin with https:// or http://"},
-		"host":              {seam.Options{APIKey: planted, Endpoint: "https:///path"}, "seam: the endpoint has no host"},
-		"port alone":        {seam.Options{APIKey: planted, Endpoint: "https://:443"}, "seam: the endpoint has no host"},
-		"password":          {seam.Options{APIKey: planted, Endpoint: "https://u:" + planted + "@x.example"}, "seam: the endpoint must not hold a user or password"},
-		"query":             {seam.Options{APIKey: planted, Endpoint: "https://x.example/?k=" + planted}, "seam: the endpoint must not hold a query or fragment"},
+		"key with newline":  {seam.Options{APIKey: planted + "\n"}, "seam: the API key" + token},
+		"workspace":         {seam.Options{APIKey: planted, WorkspaceID: "a b"}, "seam: the workspace id" + token},
+		"not a URL":         {at("https://u:" + planted + "@x y/"), "seam: the endpoint is not a URL"},
+		"scheme":            {at("connect.getseam.com"), "seam: the endpoint must begin with https:// or http://"},
+		"host":              {at("https:///path"), "seam: the endpoint has no host"},
+		"port alone":        {at("https://:443"), "seam: the endpoint has no host"},
+		"password":          {at("https://u:" + planted + "@x.example"), "seam: the endpoint must not hold a user or password"},
+		"query":             {at("https://x.example/?k=" + planted), query},
 		"negative timeout":  {seam.Options{APIKey: planted, Timeout: -1}, "seam: the timeout is negative"},
-		"fragment":          {seam.Options{APIKey: planted, Endpoint: "https://x.example/#" + planted}, "seam: the endpoint must not hold a query or fragment"},
-		"key outside ASCII": {seam.Options{APIKey: "ключ"}, "seam: the API key holds a space, a line break or a character outside of ASCII"},
+		"fragment":          {at("https://x.example/#" + planted), query},
+		"key outside ASCII": {seam.Options{APIKey: "ключ"}, "seam: the API key" + token},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := seam.New(tt.options)
@@ -66,7 +71,8 @@ func TestRequestsCarryTheKeyAndTheWorkspace(t *testing.T) {
 			observed = append(observed, fmt.Sprint(endpoint, " ", status))
 		}
 	})
-	seen := answer(t, mux, "/prefix/workspaces/get", 200, `{"workspace":{"workspace_id":"ws-1","name":"Hotel","is_sandbox":true},"ok":true}`)
+	seen := answer(t, mux, "/prefix/workspaces/get", 200,
+		`{"workspace":{"workspace_id":"ws-1","name":"Hotel","is_sandbox":true},"ok":true}`)
 	got, err := client.Workspace(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -130,9 +136,12 @@ func TestAccountIsReadLeniently(t *testing.T) {
 				Metadata:  seam.Metadata{"n": json.Number("1.0"), "s": "x", "b": false, "z": nil},
 			},
 		},
-		"null metadata":       {`{"connected_account_id":"a","custom_metadata":null}`, seam.Account{ID: "a", Metadata: seam.Metadata{}}},
-		"the least there is":  {`{"connected_account_id":"a"}`, seam.Account{ID: "a", Metadata: seam.Metadata{}}},
-		"odd optional fields": {`{"connected_account_id":"A","customer_key":7,"created_at":"x"}`, seam.Account{ID: "A", Metadata: seam.Metadata{}}},
+		"null metadata":      {`{"connected_account_id":"a","custom_metadata":null}`, seam.Account{ID: "a", Metadata: seam.Metadata{}}},
+		"the least there is": {`{"connected_account_id":"a"}`, seam.Account{ID: "a", Metadata: seam.Metadata{}}},
+		"odd optional fields": {
+			`{"connected_account_id":"A","customer_key":7,"created_at":"x"}`,
+			seam.Account{ID: "A", Metadata: seam.Metadata{}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, mux := setup(t)
@@ -228,7 +237,8 @@ func TestWebviewIsReadInFull(t *testing.T) {
 
 func TestWebhooks(t *testing.T) {
 	client, mux := setup(t)
-	seen := answer(t, mux, "/webhooks/create", 200, `{"webhook":{"webhook_id":"h","url":"https://x.example","secret":"whsec_x","event_types":["*"]}}`)
+	seen := answer(t, mux, "/webhooks/create", 200,
+		`{"webhook":{"webhook_id":"h","url":"https://x.example","secret":"whsec_x","event_types":["*"]}}`)
 	answer(t, mux, "/webhooks/list", 200, `{"webhooks":[{"webhook_id":"h","url":"https://x.example"}]}`)
 	created, err := client.CreateWebhook(t.Context(), "https://x.example", []string{"*"})
 	want := seam.Webhook{ID: "h", URL: "https://x.example", Secret: "whsec_x", EventTypes: []string{"*"}}

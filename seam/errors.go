@@ -78,7 +78,7 @@ func (e *Error) detail() string {
 		return e.Err.Error()
 	case len(e.Validation) > 0:
 		return truncate(strings.Join(e.Validation, "; "))
-	case e.kind() == ErrNotFound: //nolint:errorlint // the kind is one of our own sentinels, never wrapped
+	case errors.Is(e.kind(), ErrNotFound):
 		return "" // the type has said it
 	default:
 		return e.Message
@@ -91,7 +91,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Is tells which of the five sentinels e is.
 func (e *Error) Is(target error) bool {
 	kind := e.kind()
-	return kind != nil && kind == target //nolint:errorlint // Is compares with the sentinel itself
+	return kind != nil && kind == target
 }
 
 // kind is the one table that says what an answer means. nil: the caller cancelled, which is nobody's failure.

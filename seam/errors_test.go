@@ -86,8 +86,7 @@ func TestErrorsAreClassified(t *testing.T) {
 			for _, kind := range []error{
 				seam.ErrNotFound, seam.ErrUnauthorized, seam.ErrRateLimited, seam.ErrInvalid, seam.ErrUnavailable,
 			} {
-				//nolint:errorlint // the table names the sentinel itself
-				if want := kind == tt.want; errors.Is(err, kind) != want {
+				if want := errors.Is(tt.want, kind); errors.Is(err, kind) != want {
 					t.Errorf("errors.Is(%v) is %v, want %v", kind, !want, want)
 				}
 			}

@@ -298,10 +298,13 @@ func listsEvents(t *testing.T, p peer, r running, client *seam.Client) {
 		query seam.EventQuery
 		want  []string
 	}{
-		"all":                       {seam.EventQuery{Type: connected}, []string{"account_a", "account_b", "account_c"}},
-		"since is exclusive":        {seam.EventQuery{Type: connected, Since: base}, []string{"account_b", "account_c"}},
-		"one account":               {seam.EventQuery{Type: connected, AccountID: "account_b"}, []string{"account_b"}},
-		"types":                     {seam.EventQuery{Types: []string{connected, "device.connected"}}, []string{"account_a", "account_b", "account_c"}},
+		"all":                {seam.EventQuery{Type: connected}, []string{"account_a", "account_b", "account_c"}},
+		"since is exclusive": {seam.EventQuery{Type: connected, Since: base}, []string{"account_b", "account_c"}},
+		"one account":        {seam.EventQuery{Type: connected, AccountID: "account_b"}, []string{"account_b"}},
+		"types": {
+			seam.EventQuery{Types: []string{connected, "device.connected"}},
+			[]string{"account_a", "account_b", "account_c"},
+		},
 		"another type":              {seam.EventQuery{Type: "device.connected"}, nil},
 		"both bounds are exclusive": {seam.EventQuery{Type: connected, Since: base, Until: base.Add(2 * time.Hour)}, []string{"account_b"}},
 	} {
@@ -394,19 +397,21 @@ func holdsLimits(t *testing.T, p peer, _ running, client *seam.Client) {
 	}
 	fifty := many.Clone()
 	delete(fifty, "k00")
+	const tooLong = "custom_metadata.k: String must contain at most 500 character(s)"
 	key40, key41 := strings.Repeat("k", 40), strings.Repeat("k", 41)
 	for name, tt := range map[string]struct {
 		md     seam.Metadata
 		passes bool
 		says   string
 	}{
-		"50 keys":                     {fifty, true, ""},
-		"51 keys":                     {many, false, "custom_metadata: Custom metadata is limited to a maximum of 50 keys"},
-		"a key of 40":                 {seam.Metadata{key40: "v"}, true, ""},
-		"a key of 41":                 {seam.Metadata{key41: "v"}, false, "custom_metadata." + key41 + ": String must contain at most 40 character(s)"},
+		"50 keys":     {fifty, true, ""},
+		"51 keys":     {many, false, "custom_metadata: Custom metadata is limited to a maximum of 50 keys"},
+		"a key of 40": {seam.Metadata{key40: "v"}, true, ""},
+		"a key of 41": {seam.Metadata{key41: "v"}, false,
+			"custom_metadata." + key41 + ": String must contain at most 40 character(s)"},
 		"500 characters":              {seam.Metadata{"k": strings.Repeat("é", 500)}, true, ""},
-		"501 characters":              {seam.Metadata{"k": strings.Repeat("é", 501)}, false, "custom_metadata.k: String must contain at most 500 character(s)"},
-		"251 characters of two units": {seam.Metadata{"k": strings.Repeat("😀", 251)}, false, "custom_metadata.k: String must contain at most 500 character(s)"},
+		"501 characters":              {seam.Metadata{"k": strings.Repeat("é", 501)}, false, tooLong},
+		"251 characters of two units": {seam.Metadata{"k": strings.Repeat("😀", 251)}, false, tooLong},
 		"a list":                      {seam.Metadata{"k": []any{"x"}}, false, "custom_metadata.k: Expected string, received array"},
 		"an object":                   {seam.Metadata{"k": map[string]any{}}, false, "custom_metadata.k: Expected string, received object"},
 		"a number":                    {seam.Metadata{"k": 7}, p.takesNumbers, "custom_metadata.k: Expected string, received number"},
