@@ -120,7 +120,7 @@ func checkValid(t *testing.T, d Decision) {
 		switch v := value.(type) {
 		case bool:
 		case string:
-			if !utf8.ValidString(v) || utf8.RuneCountInString(v) > maxValueLength {
+			if !utf8.ValidString(v) || length(v) > maxValueLength {
 				t.Fatalf("key %q: the value is refused by Seam", key)
 			}
 		default:

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"seamtag/seam"
@@ -74,7 +75,7 @@ func writable(key string, t Tag) (any, error) {
 }
 
 func keyProblem(key string) string {
-	switch n := utf8.RuneCountInString(key); {
+	switch n := length(key); {
 	case key == "":
 		return "the key is empty"
 	case !utf8.ValidString(key):
@@ -86,11 +87,21 @@ func keyProblem(key string) string {
 	}
 }
 
+// length counts characters as Seam does: its limits are checked by JavaScript, where one outside the basic plane, such as
+// an emoji, counts as two (seen on its fake).
+func length(s string) int {
+	n := 0
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
 func textProblem(text string) string {
 	if !utf8.ValidString(text) {
 		return "the value is not UTF-8"
 	}
-	if n := utf8.RuneCountInString(text); n > maxValueLength {
+	if n := length(text); n > maxValueLength {
 		return fmt.Sprintf("the value has %d characters, Seam takes %d", n, maxValueLength)
 	}
 	return ""

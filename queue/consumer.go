@@ -90,6 +90,8 @@ type Consumer struct {
 	kick  chan struct{} // wakes the due loop
 	gate  gate
 	nonce atomic.Uint64
+	// cleared: since the start an entry showed that work is possible.
+	cleared atomic.Bool
 
 	work     context.Context // of the handlers; outlives the caller's by StopWithin
 	stopWork context.CancelCauseFunc

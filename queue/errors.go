@@ -70,3 +70,6 @@ func instructionOf(err error) *instruction {
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
+// ReasonOf is the reason of an instruction, "error" for any other error.
+func ReasonOf(err error) string { return instructionOf(err).reason }

@@ -138,10 +138,16 @@ func (c *Consumer) resume() {
 	if c.o.Observer.Resumed != nil {
 		c.o.Observer.Resumed(after)
 	}
+	c.clearPause()
+	c.wakeDueLoop()
+}
+
+// clearPause takes back what a process said that paused: this one before, or its predecessor with the wrong key.
+func (c *Consumer) clearPause() {
+	c.cleared.Store(true)
 	if err := c.q.rdb.Del(c.work, c.q.keys.pause()).Err(); err != nil {
 		c.trouble("clear the pause", err)
 	}
-	c.wakeDueLoop()
 }
 
 // Paused is why this process pauses, nil while it works.

@@ -51,7 +51,7 @@ func NewHealthCheck(q *Queue) *HealthCheck { return &HealthCheck{q: q} }
 func (h *HealthCheck) Health(ctx context.Context) Health {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.at) < healthFor && h.last.Err == nil && h.q.seen.failed.Load() < h.at.UnixMilli() {
+	if h.last.Paused == nil && time.Since(h.at) < healthFor && h.last.Err == nil && h.q.seen.failed.Load() < h.at.UnixMilli() {
 		return h.last
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTries)

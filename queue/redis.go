@@ -145,6 +145,14 @@ func urlError(err error, o Options) error {
 	return fmt.Errorf("queue: the redis url for mode %s: %s", o.Mode, strings.TrimPrefix(text, "redis: "))
 }
 
+// SilenceRedis stops go-redis from writing to stderr by itself, for the whole process: every failure comes back as an error
+// and is logged where it stops.
+func SilenceRedis() { redis.SetLogger(silence{}) }
+
+type silence struct{}
+
+func (silence) Printf(context.Context, string, ...any) {}
+
 // lastSeen notes how the last command went, so that readiness costs no command of its own while there is traffic.
 type lastSeen struct {
 	ok     atomic.Int64 // unix ms of the last answer, errors that the server answered included

@@ -117,10 +117,14 @@ func (c *Consumer) handle(ctx context.Context, d *Delivery, probing bool) {
 		c.gate.abandon(d.EntryID)
 	}
 	v := c.verdict(d, outcome, err, time.Since(started))
-	if v.pause != "" {
+	switch {
+	case v.pause != "":
 		c.pause(v.pause, err)
-	} else if probing && !v.givenBack {
+	case v.givenBack:
+	case probing:
 		c.resume()
+	case !c.cleared.Load():
+		c.clearPause()
 	}
 	c.settle(d, v)
 }

@@ -105,7 +105,7 @@ func (c *Client) call(ctx context.Context, endpoint string, body map[string]any,
 	}
 	if c.limiter != nil {
 		if waitErr := c.limiter.Wait(ctx); waitErr != nil {
-			return &Error{Endpoint: endpoint, Err: fmt.Errorf("wait for the rate limit: %w", waitErr)}
+			return notStarted(endpoint, waitErr)
 		}
 	}
 	r := redactor{key: c.key, sent: body}
@@ -123,6 +123,15 @@ func (c *Client) call(ctx context.Context, endpoint string, body map[string]any,
 		return &Error{Endpoint: endpoint, Status: status, RequestID: requestID(header), Err: err}
 	}
 	return nil
+}
+
+// notStarted is a call that the limiter did not let start.
+func notStarted(endpoint string, err error) *Error {
+	e := &Error{Endpoint: endpoint, Err: fmt.Errorf("wait for the rate limit: %w", err)}
+	if held := (*HeldBack)(nil); errors.As(err, &held) {
+		e.RetryAfter = held.For
+	}
+	return e
 }
 
 // post does one round trip and reads the whole answer. The status is 0 when there was none.

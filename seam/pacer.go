@@ -8,6 +8,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// HeldBack is why a Limiter lets no call start: Seam asked to hold back for longer than a caller should wait. It makes the
+// call an ErrRateLimited with that RetryAfter.
+type HeldBack struct{ For time.Duration }
+
+func (h *HeldBack) Error() string {
+	return "seam asked to hold back for " + h.For.Round(time.Second).String()
+}
+
+// longestHold is what Wait waits through; for longer the caller is sent away, so that no worker is kept busy waiting.
+const longestHold = 5 * time.Second
+
 // Pacer is a Limiter for the workers of one process: so many calls in a second, and none while Seam asked to hold back.
 type Pacer struct {
 	rate *rate.Limiter
@@ -29,6 +40,9 @@ func (p *Pacer) Wait(ctx context.Context) error {
 		p.mu.Unlock()
 		if hold <= 0 {
 			return p.rate.Wait(ctx) //nolint:wrapcheck // the caller says what waited
+		}
+		if hold > longestHold {
+			return &HeldBack{For: hold}
 		}
 		timer := time.NewTimer(hold)
 		select {

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"seamtag/config"
+	"seamtag/handlers"
+	"seamtag/metadata"
+	"seamtag/queue"
+	"seamtag/seam"
+)
+
+const (
+	httpStopWithin = 2 * time.Second // for requests under way; publishing one takes milliseconds
+	workStopWithin = 2500 * time.Millisecond
+)
+
+type appOptions struct {
+	config   *config.Config
+	role     Role
+	redisURL string
+	volatile bool
+	log      zerolog.Logger
+	registry *prometheus.Registry
+	limiter  seam.Limiter
+	tagged   func(seam.Event, metadata.Result) // told of every success; may be nil
+}
+
+// app is one process: what receives, what works, and what both stand on.
+type app struct {
+	appOptions
+
+	queue     *queue.Queue
+	health    *queue.HealthCheck
+	publisher *queue.Publisher // nil where the role does not receive
+	consumer  *queue.Consumer  // nil where the role does not work
+	handler   http.Handler
+	closers   []func() // in the order of making; called from the last
+}
+
+// newApp puts the parts together. Nothing runs and nothing is asked yet: Redis and Seam may be away.
+func newApp(o appOptions) (*app, error) {
+	a := &app{appOptions: o}
+	if err := a.assemble(); err != nil {
+		a.close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *app) assemble() error {
+	c := a.config
+	var err error
+	a.queue, err = queue.Open(queue.Options{
+		URL: a.redisURL, Mode: queue.Mode(c.RedisMode), Ack: queue.Ack(c.RedisAck), Retention: time.Duration(c.Retention),
+	})
+	if err != nil {
+		return usage(&config.Error{Variable: "REDIS_URL", Problem: err.Error()})
+	}
+	a.closers = append(a.closers, func() { a.complain("close redis", a.queue.Close()) })
+	a.health = queue.NewHealthCheck(a.queue)
+	if err := queue.RegisterDepth(a.registry, a.queue); err != nil {
+		return err
+	}
+	if a.role.works() {
+		if err := a.assembleWorker(); err != nil {
+			return err
+		}
+	}
+	return a.assembleHandler()
+}
+
+func (a *app) assembleWorker() error {
+	client, err := newSeamClient(a.config, a.limiter, a.registry)
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, client.Close)
+	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged}
+	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
+		Handler: w.handle, Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
+		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
+	})
+	return err
+}
+
+func (a *app) assembleHandler() error {
+	o := handlers.Options{
+		Health: a.readiness, Role: string(a.role), Version: thisBuild().Version, TrustFlyClientIP: a.config.FlyAppName != "",
+		Log: a.log, Registerer: a.registry,
+	}
+	if a.role.receives() {
+		a.publisher = queue.NewPublisher(a.queue)
+		a.closers = append(a.closers, a.publisher.Close)
+		o.Webhook = &handlers.WebhookOptions{
+			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer([]string{seam.TypeAccountConnected}),
+		}
+	}
+	var err error
+	a.handler, err = handlers.New(o)
+	return err
+}
+
+// run serves until ctx ends or a part fails, then stops in order: HTTP first, so that nothing new is accepted; the workers,
+// which finish what is in flight and give back the rest; Redis last, as both need it until then.
+func (a *app) run(ctx context.Context, web, metrics net.Listener) error {
+	defer a.close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.serveHTTP(ctx, web, a.handler) })
+	group.Go(func() error { return a.serveHTTP(ctx, metrics, metricsHandler(a.registry)) })
+	if a.consumer != nil {
+		group.Go(func() error { return a.consumer.Run(ctx) })
+	}
+	return group.Wait()
+}
+
+func metricsHandler(registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	return mux
+}
+
+// serveHTTP serves until ctx ends and the requests under way are answered.
+func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := handlers.NewServer(h, a.log)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), httpStopWithin)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		a.complain("wait for requests under way", errors.Join(err, server.Close()))
+	}
+	return nil
+}
+
+func (a *app) close() {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i]()
+	}
+	a.closers = nil
+}
+
+func (a *app) complain(doing string, err error) {
+	if err != nil {
+		a.log.Warn().Err(err).Msg(doing)
+	}
+}
+
+// readiness is what /readyz shows. A paused worker is red; a process that only receives stays green, as the platform would
+// stop routing webhooks to it because of a key that it does not need (docs/decisions/0006).
+func (a *app) readiness(ctx context.Context) handlers.Health {
+	q := a.health.Health(ctx)
+	paused := q.Paused // of any process
+	if a.consumer != nil {
+		paused = a.consumer.Paused()
+	}
+	h := handlers.Health{
+		Redis: handlers.Check{OK: q.Err == nil}, Volatile: a.volatile, Lag: handlers.Lag{Waiting: q.Waiting},
+	}
+	if q.Err != nil {
+		h.Redis.Error = q.Err.Error()
+	}
+	if paused != nil {
+		h.Paused = &handlers.Pause{Reason: paused.Reason, Since: paused.Since}
+	}
+	if !q.Oldest.IsZero() {
+		h.Lag.OldestSeconds = max(0, int64(time.Since(q.Oldest).Seconds()))
+	}
+	h.Ready = q.Err == nil && (paused == nil || a.consumer == nil)
+	for _, problem := range q.Problems {
+		h.Problems = append(h.Problems, problem.Text)
+		h.Ready = h.Ready && !problem.Fatal
+	}
+	if a.volatile {
+		h.Problems = append(h.Problems, "events are kept in memory only and are lost when this process ends: set REDIS_URL or install redis-server")
+	}
+	return h
+}

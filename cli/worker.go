@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"seamtag/metadata"
+	"seamtag/queue"
+	"seamtag/seam"
+)
+
+// describer tells the door what a verified body is about, and whether its type is asked for. A body that cannot be read is
+// wanted: a vendor's event is kept and ends dead, visibly.
+func describer(types []string) func(body []byte) (queue.Message, bool) {
+	return func(body []byte) (queue.Message, bool) {
+		ev, err := seam.ParseEvent(body)
+		if err != nil {
+			return queue.Message{}, true
+		}
+		return messageOf(ev), slices.Contains(types, ev.EventType)
+	}
+}
+
+func messageOf(ev seam.Event) queue.Message {
+	return queue.Message{
+		EventID: ev.EventID, Type: ev.EventType, Workspace: ev.WorkspaceID, Key: ev.ConnectedAccountID, Webview: ev.ConnectWebviewID,
+	}
+}
+
+// worker is the glue between a delivery and the tagging of its account.
+type worker struct {
+	tagger *metadata.Tagger
+	tagged func(seam.Event, metadata.Result) // told of every success; may be nil
+}
+
+// handle implements queue.Handler.
+func (w *worker) handle(ctx context.Context, d *queue.Delivery) (queue.Outcome, error) {
+	ev, err := seam.ParseEvent(d.Body)
+	if err != nil {
+		return queue.Outcome{}, instruct(err)
+	}
+	ledger, err := metadata.ParseLedger(d.State)
+	if err != nil {
+		return queue.Outcome{}, queue.Backoff("ledger_unreadable", err)
+	}
+	result, ledger, err := w.tagger.Tag(ctx, ev, ledger, d.Fence)
+	if err != nil {
+		return queue.Outcome{State: ledger.Encode()}, instruct(err)
+	}
+	shown, err := json.Marshal(result)
+	if err != nil {
+		return queue.Outcome{State: ledger.Encode()}, queue.Backoff("error", err)
+	}
+	if w.tagged != nil {
+		w.tagged(ev, result)
+	}
+	return queue.Outcome{Status: queue.Status(result.Status), Reason: result.Reason, Result: shown, State: ledger.Encode()}, nil
+}
+
+// failures is what follows from a failure: the one place that decides it. The reason is also a metric's label. What is not
+// listed backs off.
+var failures = []struct {
+	is     func(error) bool
+	reason string
+	then   func(reason string, err error) error
+}{
+	{isA[*seam.MalformedEvent], "malformed", queue.Permanent},
+	{isA[*metadata.RuleError], "rule_error", queue.Permanent},
+	{is(seam.ErrInvalid), "rejected", queue.Permanent},
+	{is(seam.ErrUnauthorized), "unauthorized", queue.Pause},
+	{is(seam.ErrRateLimited), "rate_limited", afterAsked},
+	{is(seam.ErrUnavailable), "seam_unavailable", afterAsked},
+	{is(metadata.ErrContended), "contended", queue.Backoff},
+	{is(queue.ErrLeaseLost), "lease_lost", queue.Backoff},
+}
+
+func instruct(err error) error {
+	for _, f := range failures {
+		if f.is(err) {
+			return f.then(f.reason, err)
+		}
+	}
+	return queue.Backoff("error", err)
+}
+
+func is(target error) func(error) bool { return func(err error) bool { return errors.Is(err, target) } }
+
+func isA[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+// afterAsked waits as long as Seam asked for, else backs off.
+func afterAsked(reason string, err error) error {
+	var e *seam.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		return queue.After(e.RetryAfter, reason, err)
+	}
+	return queue.Backoff(reason, err)
+}
