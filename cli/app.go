@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,8 @@ import (
 	"seamtag/queue"
 	"seamtag/seam"
 )
+
+const volatileProblem = "events are kept in memory only and are lost when this process ends: set REDIS_URL or install redis-server"
 
 const (
 	httpStopWithin = 2 * time.Second // for requests under way; publishing one takes milliseconds
@@ -121,7 +124,7 @@ func (a *app) run(ctx context.Context, web, metrics net.Listener) error {
 	if a.consumer != nil {
 		group.Go(func() error { return a.consumer.Run(ctx) })
 	}
-	return group.Wait()
+	return group.Wait() //nolint:wrapcheck // the parts say what they were doing
 }
 
 func metricsHandler(registry *prometheus.Registry) http.Handler {
@@ -149,8 +152,8 @@ func (a *app) serveHTTP(ctx context.Context, l net.Listener, h http.Handler) err
 }
 
 func (a *app) close() {
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		a.closers[i]()
+	for _, v := range slices.Backward(a.closers) {
+		v()
 	}
 	a.closers = nil
 }
@@ -187,7 +190,7 @@ func (a *app) readiness(ctx context.Context) handlers.Health {
 		h.Ready = h.Ready && !problem.Fatal
 	}
 	if a.volatile {
-		h.Problems = append(h.Problems, "events are kept in memory only and are lost when this process ends: set REDIS_URL or install redis-server")
+		h.Problems = append(h.Problems, volatileProblem)
 	}
 	return h
 }

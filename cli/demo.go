@@ -45,7 +45,8 @@ func demo(ctx context.Context, p Process) error {
 		return err
 	}
 	d := &demonstration{out: p.Stdout, results: make(chan demoResult, 64)}
-	d.log = zerolog.New(zerolog.ConsoleWriter{Out: p.Stderr, NoColor: !isTerminal(p.Stderr), PartsExclude: []string{"time"}}).Level(zerolog.WarnLevel)
+	console := zerolog.ConsoleWriter{Out: p.Stderr, NoColor: !isTerminal(p.Stderr), PartsExclude: []string{zerolog.TimestampFieldName}}
+	d.log = zerolog.New(console).Level(zerolog.WarnLevel)
 	defer d.close()
 	if err := d.prepare(ctx, c); err != nil {
 		return err
@@ -58,7 +59,7 @@ func demo(ctx context.Context, p Process) error {
 	if err == nil {
 		select {
 		case <-ctx.Done():
-			d.say("\nstopping\n")
+			d.sayf("\nstopping\n")
 		case err = <-running:
 			return err
 		}
@@ -87,12 +88,12 @@ type demonstration struct {
 }
 
 func (d *demonstration) close() {
-	for i := len(d.closers) - 1; i >= 0; i-- {
-		d.closers[i]()
+	for _, v := range slices.Backward(d.closers) {
+		v()
 	}
 }
 
-func (d *demonstration) say(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format, args...) }
+func (d *demonstration) sayf(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format, args...) }
 
 // prepare starts the pretend Seam and Redis and puts the process together.
 func (d *demonstration) prepare(ctx context.Context, c config.Config) error {
@@ -124,7 +125,7 @@ func (d *demonstration) prepare(ctx context.Context, c config.Config) error {
 		return err
 	}
 	d.sender = sandbox.Sender{URL: "http://" + d.web.Addr().String() + "/webhooks/seam", Secrets: []string{d.secret}}
-	d.say("a pretend Seam   %s\na Redis          %s\nseamtag          %s\n", endpoint, redis.Name(), d.sender.URL)
+	d.sayf("a pretend Seam   %s\na Redis          %s\nseamtag          %s\n", endpoint, redis.Name(), d.sender.URL)
 	return nil
 }
 
@@ -184,7 +185,7 @@ func (d *demonstration) tell(ctx context.Context) error {
 	if err := d.show(ctx, 4, about, again); err != nil {
 		return err
 	}
-	d.say("\nIt stays up until Ctrl-C. Send an event of your own, for the first account, and see that nothing changes:\n\n"+
+	d.sayf("\nIt stays up until Ctrl-C. Send an event of your own, for the first account, and see that nothing changes:\n\n"+
 		"  SEAM_WEBHOOK_SECRET=%s %s send --url %s --account %s\n", d.secret, command(), d.sender.URL, hotel.Event.ConnectedAccountID)
 	go d.showMore(ctx)
 	return nil
@@ -200,7 +201,7 @@ func command() string {
 
 // show sends one event the real way and prints what became of it.
 func (d *demonstration) show(ctx context.Context, n int, about string, o sandbox.Occurrence) error {
-	d.say("\n%d. %s\n", n, about)
+	d.sayf("\n%d. %s\n", n, about)
 	status, answer, err := d.sender.Send(ctx, sandbox.NewMessageID(), o.Body)
 	if err != nil {
 		return fmt.Errorf("send the event: %w", err)
@@ -209,8 +210,8 @@ func (d *demonstration) show(ctx context.Context, n int, about string, o sandbox
 	if o.Event.ConnectWebviewID != "" {
 		webview = "webview " + o.Event.ConnectWebviewID
 	}
-	d.say("   arrived    %s  account %s, %s\n", o.Event.EventType, o.Event.ConnectedAccountID, webview)
-	d.say("   answered   %d %s\n", status, strings.TrimSpace(string(answer)))
+	d.sayf("   arrived    %s  account %s, %s\n", o.Event.EventType, o.Event.ConnectedAccountID, webview)
+	d.sayf("   answered   %d %s\n", status, strings.TrimSpace(string(answer)))
 	select {
 	case r := <-d.results:
 		d.print(r)
@@ -227,7 +228,7 @@ func (d *demonstration) showMore(ctx context.Context) {
 	for {
 		select {
 		case r := <-d.results:
-			d.say("\n   arrived    %s  account %s\n", r.event.EventType, r.event.ConnectedAccountID)
+			d.sayf("\n   arrived    %s  account %s\n", r.event.EventType, r.event.ConnectedAccountID)
 			d.print(r)
 		case <-ctx.Done():
 			return
@@ -240,16 +241,16 @@ func (d *demonstration) print(r demoResult) {
 	if r.result.WebviewID != "" {
 		found = "the account and webview " + r.result.WebviewID
 	}
-	d.say("   looked up  %s\n   before     %s\n   after      %s\n", found, inOrder(r.result.Before), inOrder(r.result.After))
+	d.sayf("   looked up  %s\n   before     %s\n   after      %s\n", found, inOrder(r.result.Before), inOrder(r.result.After))
 	end := string(r.result.Status)
 	if r.result.Reason != "" {
 		end += " (" + r.result.Reason + ")"
 	}
-	d.say("   ended      %s", end)
+	d.sayf("   ended      %s", end)
 	for _, key := range slices.Sorted(maps.Keys(r.result.Sources)) {
-		d.say("  %s from %s", key, r.result.Sources[key])
+		d.sayf("  %s from %s", key, r.result.Sources[key])
 	}
-	d.say("\n")
+	d.sayf("\n")
 }
 
 // inOrder prints metadata with its keys sorted.

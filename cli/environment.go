@@ -8,7 +8,8 @@ import (
 	"seamtag/config"
 )
 
-const environmentHelp = "Every variable that seamtag reads, with its default. A wrong value ends a command with exit code 2 and the variable's name."
+const environmentHelp = `Every variable that seamtag reads, with its default.
+A wrong value ends a command with exit code 2 and the variable's name.`
 
 // newEnvironmentHelp is a help topic: `seamtag help environment`.
 func newEnvironmentHelp() *cobra.Command {

@@ -48,8 +48,7 @@ func Run(ctx context.Context, p Process) int {
 	for line := range strings.Lines(err.Error()) {
 		_, _ = fmt.Fprintf(p.Stderr, "seamtag: %s\n", strings.TrimSuffix(line, "\n"))
 	}
-	var wrongUse *usageError
-	if errors.As(err, &wrongUse) {
+	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
 	}
 	return exitFailed
@@ -93,6 +92,14 @@ func unknownCommand(root *cobra.Command, name string) error {
 		hint = ", did you mean " + strings.Join(near, " or ")
 	}
 	return fmt.Errorf("unknown command %q%s\nsee: seamtag --help", name, hint)
+}
+
+// printed names what failed where a result could not be printed.
+func printed(err error) error {
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
 }
 
 // noArgs refuses arguments as wrong use.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +10,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/spf13/cobra"
 
@@ -34,8 +33,9 @@ func newSend(p Process) *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
 		Use: "send", Short: "Send signed test events", Long: sendHelp, Args: noArgs,
-		Example: "  seamtag send --account 7d6a9d0f-3c1e-4a05-a3a4-6d0a4f5f2b6e\n  seamtag send --url https://seamtag.example/webhooks/seam --count 10 --json",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return send(cmd.Context(), p, o) },
+		Example: "  seamtag send --account 7d6a9d0f-3c1e-4a05-a3a4-6d0a4f5f2b6e\n" +
+			"  seamtag send --url https://seamtag.example/webhooks/seam --count 10 --json",
+		RunE: func(cmd *cobra.Command, _ []string) error { return send(cmd.Context(), p, o) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.url, "url", "", "where to send; default: the webhook path on localhost at PORT")
@@ -135,7 +135,7 @@ func printSent(w io.Writer, one sent, asJSON bool) error {
 		text = one.Error
 	}
 	_, err := fmt.Fprintf(w, "%d %s  entry %s  message %s  account %s\n", one.HTTPStatus, text, dash(one.ID), one.MessageID, one.Account)
-	return err
+	return printed(err)
 }
 
 func dash(s string) string {

@@ -42,7 +42,7 @@ func newVersion() *cobra.Command {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(b)
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "seamtag %s (%s, %s)\n", b.Version, b.Go, b.Target)
-			return err
+			return printed(err)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -333,7 +333,7 @@ func TestEventsOfOneAccountAreSerialised(t *testing.T) {
 
 func TestWhatFollowsFromAFailure(t *testing.T) {
 	for want, err := range map[string]error{
-		"malformed":        &seam.MalformedEvent{Problem: "x"},
+		"malformed":        &seam.MalformedEventError{Problem: "x"},
 		"rule_error":       fmt.Errorf("tag: %w", &metadata.RuleError{Key: "k"}),
 		"rejected":         fmt.Errorf("update: %w", &seam.Error{Status: 400, Type: "invalid_input"}),
 		"unauthorized":     &seam.Error{Status: 403},

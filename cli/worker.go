@@ -66,7 +66,7 @@ var failures = []struct {
 	reason string
 	then   func(reason string, err error) error
 }{
-	{isA[*seam.MalformedEvent], "malformed", queue.Permanent},
+	{isA[*seam.MalformedEventError], "malformed", queue.Permanent},
 	{isA[*metadata.RuleError], "rule_error", queue.Permanent},
 	{is(seam.ErrInvalid), "rejected", queue.Permanent},
 	{is(seam.ErrUnauthorized), "unauthorized", queue.Pause},

@@ -15,29 +15,29 @@ import (
 
 // Config is the environment. The tags are its only description: the table of `seamtag help environment` is made of them.
 type Config struct {
-	SeamAPIKey      Secret  `env:"SEAM_API_KEY"                                             doc:"API key of one workspace"`
-	SeamEndpoint    string  `env:"SEAM_ENDPOINT"          envDefault:"https://connect.getseam.com" doc:"where the Seam API is"`
-	SeamWorkspaceID string  `env:"SEAM_WORKSPACE_ID"      doc:"workspace of a personal access token; an API key needs none"`
-	WebhookSecrets  Secrets `env:"SEAM_WEBHOOK_SECRET"    doc:"one or more signing secrets, by space or comma; one under 16 bytes is refused"`
+	SeamAPIKey      Secret  `doc:"API key of one workspace"                                                      env:"SEAM_API_KEY"`
+	SeamEndpoint    string  `doc:"where the Seam API is"                                                         env:"SEAM_ENDPOINT"       envDefault:"https://connect.getseam.com"`
+	SeamWorkspaceID string  `doc:"workspace of a personal access token; an API key needs none"                   env:"SEAM_WORKSPACE_ID"`
+	WebhookSecrets  Secrets `doc:"one or more signing secrets, by space or comma; one under 16 bytes is refused" env:"SEAM_WEBHOOK_SECRET"`
 
-	RedisURL  Secret    `env:"REDIS_URL"  doc:"redis:// or rediss://; embedded is refused on Fly.io" docDefault:"embedded"`
-	RedisMode RedisMode `env:"REDIS_MODE" envDefault:"standalone" doc:"standalone, cluster or sentinel"`
-	RedisAck  RedisAck  `env:"REDIS_ACK"  envDefault:"memory"     doc:"replica waits for one replica before an event is acknowledged"`
+	RedisURL  Secret    `doc:"redis:// or rediss://; embedded is refused on Fly.io"          docDefault:"embedded" env:"REDIS_URL"`
+	RedisMode RedisMode `doc:"standalone, cluster or sentinel"                               env:"REDIS_MODE"      envDefault:"standalone"`
+	RedisAck  RedisAck  `doc:"replica waits for one replica before an event is acknowledged" env:"REDIS_ACK"       envDefault:"memory"`
 
-	Port        Port   `env:"PORT"         envDefault:"8080" doc:"webhooks, health, admin API"`
-	MetricsPort Port   `env:"METRICS_PORT" envDefault:"9091" doc:"metrics"`
-	AdminToken  Secret `env:"ADMIN_TOKEN"  doc:"without it the admin API and the dashboard answer 404"`
+	Port        Port   `doc:"webhooks, health, admin API"                           env:"PORT"         envDefault:"8080"`
+	MetricsPort Port   `doc:"metrics"                                               env:"METRICS_PORT" envDefault:"9091"`
+	AdminToken  Secret `doc:"without it the admin API and the dashboard answer 404" env:"ADMIN_TOKEN"`
 
-	RulesFile string `env:"SEAMTAG_CONFIG" envDefault:"seamtag.yaml" doc:"the rules file; may be missing"`
-	DataDir   string `env:"SEAMTAG_DATA"   envDefault:"seamtag-data" doc:"folder of the embedded Redis"`
+	RulesFile string `doc:"the rules file; may be missing" env:"SEAMTAG_CONFIG" envDefault:"seamtag.yaml"`
+	DataDir   string `doc:"folder of the embedded Redis"   env:"SEAMTAG_DATA"   envDefault:"seamtag-data"`
 
-	Retention   Duration `env:"SEAMTAG_RETENTION"     envDefault:"720h" doc:"how long ended events and message ids are kept"`
-	Concurrency Count    `env:"SEAMTAG_CONCURRENCY"   envDefault:"16"   doc:"events worked on at once, for each process"`
-	SeamRate    Rate     `env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s" doc:"API calls to Seam, N/s or N/m"`
-	GiveUpAfter Duration `env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"  doc:"how long an event is tried before it is dead"`
+	Retention   Duration `doc:"how long ended events and message ids are kept" env:"SEAMTAG_RETENTION"     envDefault:"720h"`
+	Concurrency Count    `doc:"events worked on at once, for each process"     env:"SEAMTAG_CONCURRENCY"   envDefault:"16"`
+	SeamRate    Rate     `doc:"API calls to Seam, N/s or N/m"                  env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
+	GiveUpAfter Duration `doc:"how long an event is tried before it is dead"   env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"`
 
-	LogLevel  LogLevel  `env:"LOG_LEVEL"  envDefault:"info" doc:"debug, info, warn or error"`
-	LogFormat LogFormat `env:"LOG_FORMAT" doc:"json or console; console on a terminal" docDefault:"json"`
+	LogLevel  LogLevel  `doc:"debug, info, warn or error"             env:"LOG_LEVEL"   envDefault:"info"`
+	LogFormat LogFormat `doc:"json or console; console on a terminal" docDefault:"json" env:"LOG_FORMAT"`
 
 	// FlyAppName is set by Fly.io on its Machines.
 	FlyAppName string `env:"FLY_APP_NAME"`
@@ -51,6 +51,7 @@ type Error struct {
 	Problem  string
 }
 
+// Error names the variable, then the problem.
 func (e *Error) Error() string { return e.Variable + ": " + e.Problem }
 
 // Load reads the environment, given as os.Environ gives it. The error joins one *Error for each variable that is wrong.

@@ -89,8 +89,7 @@ func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
 			t.Errorf("error does not name %s: %v", name, err)
 		}
 	}
-	var one *config.Error
-	if !errors.As(err, &one) {
+	if _, ok := errors.AsType[*config.Error](err); !ok {
 		t.Errorf("error is %T", err)
 	}
 }

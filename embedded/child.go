@@ -230,11 +230,13 @@ func (c *child) end(p *os.Process, exited <-chan error) error {
 	late := time.NewTimer(endWithin)
 	defer late.Stop()
 	select {
-	case <-exited:
+	case err := <-exited:
+		c.log.Debug().AnErr("exit", err).Msg("the embedded redis ended")
 		return nil
 	case <-late.C:
 		killGroup(p)
-		<-exited
+		err := <-exited
+		c.log.Debug().AnErr("exit", err).Msg("the embedded redis was killed")
 		return fmt.Errorf("embedded redis: %s did not end within %s and was killed", c.bin, endWithin)
 	}
 }

@@ -173,9 +173,9 @@ func TestServerDiesWithItsParent(t *testing.T) {
 func TestGivesUpOnAServerThatKeepsDying(t *testing.T) {
 	var log lockedBuffer
 	dir, flag := t.TempDir(), filepath.Join(t.TempDir(), "dies")
-	real := try(exec.LookPath("redis-server"))(t)
+	server := try(exec.LookPath("redis-server"))(t)
 	bin := script(t, "redis-server", fmt.Sprintf(`[ -e %q ] && { echo '1:M 23 Nov 2026 14:30:00.123 # no more'; exit 7; }
-exec %s "$@"`, flag, real))
+exec %s "$@"`, flag, server))
 	policy := restarts{tries: 2, first: time.Millisecond, longest: time.Millisecond, stable: time.Hour}
 	c, err := startChild(t.Context(), bin, dir, zerolog.New(&log), policy)
 	if err != nil {

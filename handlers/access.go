@@ -113,7 +113,7 @@ func (d *door) serve(v *visit, r *http.Request) {
 }
 
 func panicText(value any) string {
-	if err, ok := value.(runtime.Error); ok { //nolint:errorlint // a wrapped one may carry text that is not the runtime's
+	if err, ok := value.(runtime.Error); ok {
 		return err.Error()
 	}
 	return fmt.Sprintf("a %T", value)
@@ -121,10 +121,7 @@ func panicText(value any) string {
 
 // note writes the line. No query, no header values, no payload.
 func (d *door) note(v *visit, r *http.Request, took time.Duration) {
-	line := d.line(v)
-	if line == nil {
-		return
-	}
+	line := d.log.WithLevel(level(v))
 	line.Str("method", method(r.Method)).Str("path", v.route).Int("status", v.status).Dur("took", took).
 		Str("request_id", v.requestID).Str("remote", d.remote(r))
 	if v.outcome != "" {
@@ -139,15 +136,15 @@ func (d *door) note(v *visit, r *http.Request, took time.Duration) {
 	line.Err(v.err).Msg("request")
 }
 
-// line is nil where the level is not logged.
-func (d *door) line(v *visit) *zerolog.Event {
+// level is that of the request's line.
+func level(v *visit) zerolog.Level {
 	switch {
 	case v.status >= http.StatusInternalServerError && v.route != ReadyPath:
-		return d.log.Warn()
+		return zerolog.WarnLevel
 	case v.outcome != "":
-		return d.log.Info()
+		return zerolog.InfoLevel
 	default:
-		return d.log.Debug()
+		return zerolog.DebugLevel
 	}
 }
 

@@ -122,7 +122,7 @@ func TestAPanicIsA500LoggedOnce(t *testing.T) {
 			s := setup(t)
 			s.publisher.publish = func(context.Context, queue.Message) (queue.Receipt, error) {
 				if tc.value == nil {
-					var m map[string]int
+					m, _ := any(map[string]int(nil)).(map[string]int)
 					m["x"] = 1
 				}
 				panic(tc.value)

@@ -20,21 +20,25 @@ func TestReadiness(t *testing.T) {
 		body   string
 	}{
 		"ready": {
-			Health{Ready: true, Redis: Check{OK: true}, Lag: Lag{Waiting: 3, OldestSeconds: 2}}, 200,
+			Health{Ready: true, Redis: Check{OK: true}, Lag: Lag{Waiting: 3, OldestSeconds: 2}},
+			200,
 			`{"ready":true,"role":"web","redis":{"ok":true},"paused":null,"lag":{"waiting":3,"oldest_seconds":2},"volatile":false,"problems":[]}`,
 		},
 		"volatile": {
-			Health{Ready: true, Redis: Check{OK: true}, Volatile: true, Problems: []string{"in memory only"}}, 200,
+			Health{Ready: true, Redis: Check{OK: true}, Volatile: true, Problems: []string{"in memory only"}},
+			200,
 			`{"ready":true,"role":"web","redis":{"ok":true},"paused":null,"lag":{"waiting":0,"oldest_seconds":0},` +
 				`"volatile":true,"problems":["in memory only"]}`,
 		},
 		"paused": {
-			Health{Redis: Check{OK: true}, Paused: &Pause{Reason: "unauthorized", Since: time.Unix(vectorTime, 0).UTC()}}, 503,
+			Health{Redis: Check{OK: true}, Paused: &Pause{Reason: "unauthorized", Since: time.Unix(vectorTime, 0).UTC()}},
+			503,
 			`{"ready":false,"role":"web","redis":{"ok":true},"paused":{"reason":"unauthorized","since":"2024-11-15T21:12:01Z"},` +
 				`"lag":{"waiting":0,"oldest_seconds":0},"volatile":false,"problems":[]}`,
 		},
 		"redis away": {
-			Health{Redis: Check{Error: "connection refused"}}, 503,
+			Health{Redis: Check{Error: "connection refused"}},
+			503,
 			`{"ready":false,"role":"web","redis":{"ok":false,"error":"connection refused"},"paused":null,` +
 				`"lag":{"waiting":0,"oldest_seconds":0},"volatile":false,"problems":[]}`,
 		},
@@ -88,7 +92,7 @@ func TestAHangingHealthCheckIsAskedOnce(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if r := s.do(ready()); r.StatusCode != 200 || asked.Load() != 2 {
+		if r := s.do(ready()); r.StatusCode != http.StatusOK || asked.Load() != 2 {
 			t.Errorf("afterwards: status %d, asked %d times", r.StatusCode, asked.Load())
 		}
 	})
@@ -100,7 +104,7 @@ func TestHealthIsTimeBound(t *testing.T) {
 			o.HealthTimeout = time.Second
 			o.Health = func(ctx context.Context) Health { <-ctx.Done(); return Health{} }
 		})
-		if r := s.do(ready()); r.StatusCode != 503 {
+		if r := s.do(ready()); r.StatusCode != http.StatusServiceUnavailable {
 			t.Errorf("status %d", r.StatusCode)
 		}
 		synctest.Wait()

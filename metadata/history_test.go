@@ -3,6 +3,7 @@ package metadata
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -77,7 +78,7 @@ func (h *history) step(op byte) {
 	switch op % 5 {
 	case 0: // another writer sets a key, and some event makes us look; never while a reconnect is on its way
 		h.settle()
-		h.world.metadata[key], h.others[key] = fmt.Sprint(h.hour), fmt.Sprint(h.hour)
+		h.world.metadata[key], h.others[key] = strconv.Itoa(h.hour), strconv.Itoa(h.hour)
 		h.tag(h.all[len(h.all)-1])
 	case 1: // it deletes one of several
 		h.settle()

@@ -321,6 +321,7 @@ func TestErrorsOfSeamAreHandedOn(t *testing.T) {
 // double answers with its func fields; what a test does not name must not be called.
 type double struct {
 	world
+
 	webviews func(seam.WebviewQuery) (seam.WebviewPage, error)
 }
 

@@ -62,8 +62,7 @@ func Pause(reason string, err error) error {
 }
 
 func instructionOf(err error) *instruction {
-	var i *instruction
-	if errors.As(err, &i) {
+	if i, ok := errors.AsType[*instruction](err); ok {
 		return i
 	}
 	return &instruction{kind: backOff, reason: "error", err: err}

@@ -129,7 +129,9 @@ func problemsOf(info map[string]string) []Problem {
 		})
 	}
 	if info["aof_enabled"] == "0" {
-		problems = append(problems, Problem{"there is no append-only file, so accepted events can be lost when redis ends: set appendonly yes", false})
+		problems = append(problems, Problem{
+			"there is no append-only file, so accepted events can be lost when redis ends: set appendonly yes", false,
+		})
 	}
 	return problems
 }

@@ -68,8 +68,10 @@ type depthCollector struct {
 func RegisterDepth(r prometheus.Registerer, q *Queue) error {
 	return register(r, &depthCollector{
 		q: q, readTimeout: 2 * time.Second,
-		depth: prometheus.NewDesc("seamtag_queue_depth", "Entries by state: waiting has not ended, due of these waits for its time.", []string{"state"}, nil),
-		age:   prometheus.NewDesc("seamtag_queue_oldest_age_seconds", "Age of the oldest entry that has not ended, 0 where there is none.", nil, nil),
+		depth: prometheus.NewDesc("seamtag_queue_depth",
+			"Entries by state: waiting has not ended, due of these waits for its time.", []string{"state"}, nil),
+		age: prometheus.NewDesc("seamtag_queue_oldest_age_seconds",
+			"Age of the oldest entry that has not ended, 0 where there is none.", nil, nil),
 	})
 }
 

@@ -136,7 +136,7 @@ func (m *model) dismiss() {
 	m.publisher.Close()
 }
 
-func (m *model) did(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
+func (m *model) didf(format string, args ...any) { m.log = append(m.log, fmt.Sprintf(format, args...)) }
 
 func (m *model) fatalf(format string, args ...any) {
 	m.t.Helper()
@@ -200,7 +200,7 @@ func (m *model) publish() {
 	if err != nil {
 		m.fatalf("publish: %v", err)
 	}
-	m.did("publish msg_%d key %q: %+v", n, key, got)
+	m.didf("publish msg_%d key %q: %+v", n, key, got)
 	switch {
 	case got.Duplicate != known:
 		m.fatalf("duplicate %t, want %t", got.Duplicate, known)
@@ -238,7 +238,7 @@ func (m *model) begin(what string, ids []string) {
 			m.fatalf("%s: a handler did not begin", what)
 		}
 	}
-	m.did("%s %v: %d began", what, ids, expected)
+	m.didf("%s %v: %d began", what, ids, expected)
 }
 
 func (m *model) take(w *modelWorker) {
@@ -288,7 +288,7 @@ func (m *model) settle(h *hand) {
 		m.fatalf("settle %s: nothing settled", h.EntryID)
 	}
 	lost := h.gone || h.stale && h.Key != ""
-	m.did("settle %s (stale %t, gone %t) %s: lost %t", h.EntryID, h.stale, h.gone, end, s.Lost)
+	m.didf("settle %s (stale %t, gone %t) %s: lost %t", h.EntryID, h.stale, h.gone, end, s.Lost)
 	if s.Lost != lost {
 		m.fatalf("lost %t, want %t", s.Lost, lost)
 	}
@@ -321,7 +321,7 @@ func (m *model) expire() {
 		return
 	}
 	h.stale = true
-	m.did("expire %s", h.EntryID)
+	m.didf("expire %s", h.EntryID)
 	if h.Key != "" && m.locks[h.Key] == h {
 		delete(m.locks, h.Key)
 		if err := m.q.rdb.Del(m.t.Context(), m.q.keys.lock(h.Key)).Err(); err != nil {
@@ -403,7 +403,7 @@ func (m *model) replay() {
 		want = 1
 	}
 	n, err := m.q.Replay(m.t.Context(), id)
-	m.did("replay %s: %d", id, n)
+	m.didf("replay %s: %d", id, n)
 	if err != nil || n != want {
 		m.fatalf("replayed %d, %v; want %d", n, err, want)
 	}
@@ -424,7 +424,7 @@ func (m *model) trim() {
 			break
 		}
 	}
-	m.did("trim before %d", first)
+	m.didf("trim before %d", first)
 	for _, id := range ids {
 		if arrival(id).UnixMilli() < first {
 			delete(m.places, id)

@@ -485,7 +485,7 @@ func TestFenceFallsWhileTheLeaseCannotBeExtended(t *testing.T) {
 	id := publish(t, publisher(t, q), message(1))
 	begun, fenced := make(chan struct{}), make(chan error, 1)
 	var calls atomic.Int32
-	o := quick(func(ctx context.Context, d *queue.Delivery) (queue.Outcome, error) {
+	o := quick(func(_ context.Context, d *queue.Delivery) (queue.Outcome, error) {
 		if calls.Add(1) == 1 {
 			close(begun)
 			await(t, "fenced", func() bool { return d.Fence() != nil })

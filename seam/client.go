@@ -128,7 +128,7 @@ func (c *Client) call(ctx context.Context, endpoint string, body map[string]any,
 // notStarted is a call that the limiter did not let start.
 func notStarted(endpoint string, err error) *Error {
 	e := &Error{Endpoint: endpoint, Err: fmt.Errorf("wait for the rate limit: %w", err)}
-	if held := (*HeldBack)(nil); errors.As(err, &held) {
+	if held := (*HeldBackError)(nil); errors.As(err, &held) {
 		e.RetryAfter = held.For
 	}
 	return e

@@ -103,7 +103,7 @@ func (e *Error) kind() error {
 		return ErrUnauthorized
 	case e.Status == http.StatusBadRequest && isCredentialType(e.Type):
 		return ErrUnauthorized
-	case e.Status == http.StatusTooManyRequests, errors.As(e.Err, new(*HeldBack)):
+	case e.Status == http.StatusTooManyRequests, errors.As(e.Err, new(*HeldBackError)):
 		return ErrRateLimited
 	case e.Status == http.StatusBadRequest && e.Type == typeInvalidInput:
 		return ErrInvalid
@@ -223,8 +223,7 @@ func isIDRune(r rune) bool {
 // noAnswer takes the URL out of what net/http says, and makes sure that a cancellation by the caller can be seen:
 // net/http answers the cause of a context where it has one.
 func noAnswer(ctx context.Context, err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	if cancelled := ctx.Err(); cancelled != nil && !errors.Is(err, cancelled) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,54 +28,100 @@ func TestErrorsAreClassified(t *testing.T) {
 		want   error
 		text   string
 	}{
-		{"no such account", 404, envelope("connected_account_not_found", "Connected account not found"), seam.ErrNotFound,
-			"seam: /connected_accounts/get: 404 connected_account_not_found (request req-1)"},
-		{"no such webview", 404, envelope("connect_webview_not_found", "x"), seam.ErrNotFound,
-			"seam: /connected_accounts/get: 404 connect_webview_not_found (request req-1)"},
-		{"a proxy's 404", 404, "404", seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 404: the answer is not in Seam's form (request req-1)"},
-		{"a proxy's 404 page", 404, "<h1>planted-page</h1>", seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 404: the answer is not JSON (request req-1)"},
-		{"another service's 404", 404, `{"message":"no Route matched"}`, seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 404: the answer is not in Seam's form (request req-1)"},
-		{"a gateway's 404 in Seam's form", 404, envelope("route_not_found", "no such route"), seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 404 route_not_found: no such route (request req-1)"},
-		{"a 404 without not found", 404, envelope("oops", "what"), seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 404 oops: what (request req-1)"},
-		{"wrong key", 401, envelope("unauthorized", "API Key not found"), seam.ErrUnauthorized,
-			"seam: /connected_accounts/get: 401 unauthorized: API Key not found (request req-1)"},
-		{"wrong key, in text", 401, "no", seam.ErrUnauthorized,
-			"seam: /connected_accounts/get: 401: the answer is not JSON (request req-1)"},
-		{"forbidden", 403, "", seam.ErrUnauthorized,
-			"seam: /connected_accounts/get: 403: the answer is empty (request req-1)"},
-		{"no workspace", 400, envelope("missing_workspace_id", "provide it"), seam.ErrUnauthorized,
-			"seam: /connected_accounts/get: 400 missing_workspace_id: provide it (request req-1)"},
-		{"wrong key, as the fake says it", 400, envelope("invalid_client_session_token", "Invalid"), seam.ErrUnauthorized,
-			"seam: /connected_accounts/get: 400 invalid_client_session_token: Invalid (request req-1)"},
-		{"refused", 400, envelope("invalid_input", "Required"), seam.ErrInvalid,
-			"seam: /connected_accounts/get: 400 invalid_input: Required (request req-1)"},
-		{"another 400", 400, envelope("invalid_content_type", "json please"), seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 400 invalid_content_type: json please (request req-1)"},
-		{"a 400 in text", 400, "Invalid JSON", seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 400: the answer is not JSON (request req-1)"},
-		{"invalid_input with another status", 422, envelope("invalid_input", "x"), seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 422 invalid_input: x (request req-1)"},
-		{"rate limited", 429, envelope("rate_limited", "slow down"), seam.ErrRateLimited,
-			"seam: /connected_accounts/get: 429 rate_limited: slow down (request req-1)"},
-		{"server error", 500, envelope("internal server error", "boom"), seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 500 internal server error: boom (request req-1)"},
+		{
+			"no such account", 404, envelope("connected_account_not_found", "Connected account not found"), seam.ErrNotFound,
+			"seam: /connected_accounts/get: 404 connected_account_not_found (request req-1)",
+		},
+		{
+			"no such webview", 404, envelope("connect_webview_not_found", "x"), seam.ErrNotFound,
+			"seam: /connected_accounts/get: 404 connect_webview_not_found (request req-1)",
+		},
+		{
+			"a proxy's 404", 404, "404", seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 404: the answer is not in Seam's form (request req-1)",
+		},
+		{
+			"a proxy's 404 page", 404, "<h1>planted-page</h1>", seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 404: the answer is not JSON (request req-1)",
+		},
+		{
+			"another service's 404", 404, `{"message":"no Route matched"}`, seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 404: the answer is not in Seam's form (request req-1)",
+		},
+		{
+			"a gateway's 404 in Seam's form", 404, envelope("route_not_found", "no such route"), seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 404 route_not_found: no such route (request req-1)",
+		},
+		{
+			"a 404 without not found", 404, envelope("oops", "what"), seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 404 oops: what (request req-1)",
+		},
+		{
+			"wrong key", 401, envelope("unauthorized", "API Key not found"), seam.ErrUnauthorized,
+			"seam: /connected_accounts/get: 401 unauthorized: API Key not found (request req-1)",
+		},
+		{
+			"wrong key, in text", 401, "no", seam.ErrUnauthorized,
+			"seam: /connected_accounts/get: 401: the answer is not JSON (request req-1)",
+		},
+		{
+			"forbidden", 403, "", seam.ErrUnauthorized,
+			"seam: /connected_accounts/get: 403: the answer is empty (request req-1)",
+		},
+		{
+			"no workspace", 400, envelope("missing_workspace_id", "provide it"), seam.ErrUnauthorized,
+			"seam: /connected_accounts/get: 400 missing_workspace_id: provide it (request req-1)",
+		},
+		{
+			"wrong key, as the fake says it", 400, envelope("invalid_client_session_token", "Invalid"), seam.ErrUnauthorized,
+			"seam: /connected_accounts/get: 400 invalid_client_session_token: Invalid (request req-1)",
+		},
+		{
+			"refused", 400, envelope("invalid_input", "Required"), seam.ErrInvalid,
+			"seam: /connected_accounts/get: 400 invalid_input: Required (request req-1)",
+		},
+		{
+			"another 400", 400, envelope("invalid_content_type", "json please"), seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 400 invalid_content_type: json please (request req-1)",
+		},
+		{
+			"a 400 in text", 400, "Invalid JSON", seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 400: the answer is not JSON (request req-1)",
+		},
+		{
+			"invalid_input with another status", 422, envelope("invalid_input", "x"), seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 422 invalid_input: x (request req-1)",
+		},
+		{
+			"rate limited", 429, envelope("rate_limited", "slow down"), seam.ErrRateLimited,
+			"seam: /connected_accounts/get: 429 rate_limited: slow down (request req-1)",
+		},
+		{
+			"server error", 500, envelope("internal server error", "boom"), seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 500 internal server error: boom (request req-1)",
+		},
 		{"outage", 503, "", seam.ErrUnavailable, "seam: /connected_accounts/get: 503: the answer is empty (request req-1)"},
-		{"a proxy's 502", 502, "<html>", seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 502: the answer is not JSON (request req-1)"},
+		{
+			"a proxy's 502", 502, "<html>", seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 502: the answer is not JSON (request req-1)",
+		},
 		{"a redirect", 302, "", seam.ErrUnavailable, "seam: /connected_accounts/get: 302: the answer is empty (request req-1)"},
-		{"200 that is not JSON", 200, "<html>", seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 200: the answer is not JSON (request req-1)"},
-		{"200 without account", 200, `{"ok":true}`, seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 200: the answer has no connected_account (request req-1)"},
-		{"metadata of another kind", 200, `{"connected_account":{"connected_account_id":"a","custom_metadata":[1]}}`, seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 200: the answer has a connected_account of another form (request req-1)"},
-		{"another account", 200, `{"connected_account":{"connected_account_id":"b"}}`, seam.ErrUnavailable,
-			"seam: /connected_accounts/get: 200: the answer is about another object than was asked for"},
+		{
+			"200 that is not JSON", 200, "<html>", seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 200: the answer is not JSON (request req-1)",
+		},
+		{
+			"200 without account", 200, `{"ok":true}`, seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 200: the answer has no connected_account (request req-1)",
+		},
+		{
+			"metadata of another kind", 200, `{"connected_account":{"connected_account_id":"a","custom_metadata":[1]}}`, seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 200: the answer has a connected_account of another form (request req-1)",
+		},
+		{
+			"another account", 200, `{"connected_account":{"connected_account_id":"b"}}`, seam.ErrUnavailable,
+			"seam: /connected_accounts/get: 200: the answer is about another object than was asked for",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			client, mux := setup(t)
@@ -138,7 +185,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 		status int
 		body   string
 	}{{400, body}, {401, body}, {404, body}, {500, body}, {502, echo(value)}, {302, echo(value)}, {200, echo(value)}} {
-		t.Run(fmt.Sprint(tt.status), func(t *testing.T) {
+		t.Run(strconv.Itoa(tt.status), func(t *testing.T) {
 			client, mux := setup(t)
 			answer(t, mux, "/connected_accounts/update", tt.status, tt.body,
 				"Seam-Request-Id", mail, "Location", "https://"+short+".example/"+testKey)

@@ -36,31 +36,32 @@ type Event struct {
 	Raw                map[string]any // the whole object, for rule expressions; numbers are json.Number
 }
 
-// MalformedEvent says why a body is not an event this service can act on. It never quotes the body.
-type MalformedEvent struct {
+// MalformedEventError says why a body is not an event this service can act on. It never quotes the body.
+type MalformedEventError struct {
 	Field   string // the JSON field at fault, empty when it is the body as a whole
 	Problem string
 }
 
-func (e *MalformedEvent) Error() string {
+// Error names the field and what is wrong with it.
+func (e *MalformedEventError) Error() string {
 	if e.Field == "" {
 		return "malformed event: " + e.Problem
 	}
 	return "malformed event: " + e.Field + " " + e.Problem
 }
 
-// ParseEvent reads one event. Every error is a *MalformedEvent.
+// ParseEvent reads one event. Every error is a *MalformedEventError.
 //
 // Required are event_id, event_type and a timestamp, and connected_account_id where the type promises one
 // (connected_account.* and connect_webview.login_succeeded). Ids are free strings of at most 200 characters without
 // control characters; timestamps are RFC 3339 of any precision. A null counts as absent.
 func ParseEvent(body []byte) (Event, error) {
 	if !utf8.Valid(body) {
-		return Event{}, &MalformedEvent{Problem: "is not UTF-8"}
+		return Event{}, &MalformedEventError{Problem: "is not UTF-8"}
 	}
 	var raw map[string]any
 	if err := decodeNumbers(body, &raw); err != nil || raw == nil {
-		return Event{}, &MalformedEvent{Problem: "is not one JSON object"}
+		return Event{}, &MalformedEventError{Problem: "is not one JSON object"}
 	}
 	f := fields{object: raw}
 	ev := Event{
@@ -103,12 +104,12 @@ func needsAccount(eventType string) bool {
 // fields reads one object field by field and remembers the first problem.
 type fields struct {
 	object  map[string]any
-	problem *MalformedEvent
+	problem *MalformedEventError
 }
 
 func (f *fields) fail(field, problem string) {
 	if f.problem == nil {
-		f.problem = &MalformedEvent{Field: field, Problem: problem}
+		f.problem = &MalformedEventError{Field: field, Problem: problem}
 	}
 }
 

@@ -98,19 +98,23 @@ func TestParseEventRefuses(t *testing.T) {
 		{"no account", "connected_account_id", event(`"customer_key":"` + planted + `"`)},
 		{"a null account", "connected_account_id", event(`"connected_account_id":null`)},
 		{"an empty account", "connected_account_id", event(`"connected_account_id":""`)},
-		{"a login without account", "connected_account_id",
-			`{"event_id":"e","event_type":"connect_webview.login_succeeded","created_at":"2026-11-23T10:00:00Z"}`},
+		{
+			"a login without account", "connected_account_id",
+			`{"event_id":"e","event_type":"connect_webview.login_succeeded","created_at":"2026-11-23T10:00:00Z"}`,
+		},
 		{"a line break in an id", "connected_account_id", event(`"connected_account_id":"` + planted + `\n"`)},
 		{"201 characters", "connected_account_id", event(`"connected_account_id":"` + strings.Repeat("a", 201) + `"`)},
 		{"a webview id of another kind", "connect_webview_id", event(`"connected_account_id":"a","connect_webview_id":{}`)},
-		{"a list as metadata", "connected_account_custom_metadata",
-			event(`"connected_account_id":"a","connected_account_custom_metadata":["` + planted + `"]`)},
+		{
+			"a list as metadata", "connected_account_custom_metadata",
+			event(`"connected_account_id":"a","connected_account_custom_metadata":["` + planted + `"]`),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := seam.ParseEvent([]byte(tt.body))
-			var malformed *seam.MalformedEvent
+			var malformed *seam.MalformedEventError
 			if !errors.As(err, &malformed) {
-				t.Fatalf("error is %v, want a MalformedEvent", err)
+				t.Fatalf("error is %v, want a MalformedEventError", err)
 			}
 			if malformed.Field != tt.field {
 				t.Errorf("field is %q, want %q", malformed.Field, tt.field)
@@ -130,9 +134,8 @@ func FuzzParseEvent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ev, err := seam.ParseEvent(body)
 		if err != nil {
-			var malformed *seam.MalformedEvent
-			if !errors.As(err, &malformed) {
-				t.Fatalf("%T is not a MalformedEvent", err)
+			if _, ok := errors.AsType[*seam.MalformedEventError](err); !ok {
+				t.Fatalf("%T is not a MalformedEventError", err)
 			}
 			return
 		}

@@ -8,11 +8,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// HeldBack is why a Limiter lets no call start: Seam asked to hold back for longer than a caller should wait. It makes the
+// HeldBackError is why a Limiter lets no call start: Seam asked to hold back for longer than a caller should wait. It makes the
 // call an ErrRateLimited with that RetryAfter.
-type HeldBack struct{ For time.Duration }
+type HeldBackError struct{ For time.Duration }
 
-func (h *HeldBack) Error() string {
+// Error says for how long.
+func (h *HeldBackError) Error() string {
 	return "seam asked to hold back for " + h.For.Round(time.Second).String()
 }
 
@@ -42,7 +43,7 @@ func (p *Pacer) Wait(ctx context.Context) error {
 			return p.rate.Wait(ctx) //nolint:wrapcheck // the caller says what waited
 		}
 		if hold > longestHold {
-			return &HeldBack{For: hold}
+			return &HeldBackError{For: hold}
 		}
 		timer := time.NewTimer(hold)
 		select {

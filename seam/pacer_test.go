@@ -33,7 +33,7 @@ func TestPacerHoldsAllCallsBack(t *testing.T) {
 			t.Errorf("%v after %s, want nil after 3s", err, time.Since(began))
 		}
 		p.Slow(time.Hour)
-		var held *HeldBack
+		var held *HeldBackError
 		if err := p.Wait(t.Context()); !errors.As(err, &held) || held.For != time.Hour {
 			t.Errorf("%v, want to be sent away for an hour", err)
 		}
@@ -52,7 +52,7 @@ func (p *Pacer) waitTwice(ctx context.Context) error {
 }
 
 func TestBeingHeldBackIsARateLimit(t *testing.T) {
-	err := error(notStarted("/connected_accounts/get", &HeldBack{For: time.Minute}))
+	err := error(notStarted("/connected_accounts/get", &HeldBackError{For: time.Minute}))
 	var e *Error
 	if !errors.Is(err, ErrRateLimited) || errors.Is(err, ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter != time.Minute {
 		t.Errorf("%v is not a rate limit of a minute", err)

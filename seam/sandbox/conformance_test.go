@@ -35,8 +35,9 @@ type differences struct {
 }
 
 type peer struct {
-	name string
 	differences
+
+	name  string
 	start func(t *testing.T, s seed) running
 }
 
@@ -52,9 +53,9 @@ func peers() []peer {
 		unauthorized: http.StatusBadRequest,
 	}
 	return []peer{
-		{"sandbox replace", replace, startSandbox(sandbox.Replace)},
-		{"sandbox merge", merge, startSandbox(sandbox.Merge)},
-		{"fake-seam-connect", fake, startFake},
+		{replace, "sandbox replace", startSandbox(sandbox.Replace)},
+		{merge, "sandbox merge", startSandbox(sandbox.Merge)},
+		{fake, "fake-seam-connect", startFake},
 	}
 }
 
@@ -407,8 +408,11 @@ func holdsLimits(t *testing.T, p peer, _ running, client *seam.Client) {
 		"50 keys":     {fifty, true, ""},
 		"51 keys":     {many, false, "custom_metadata: Custom metadata is limited to a maximum of 50 keys"},
 		"a key of 40": {seam.Metadata{key40: "v"}, true, ""},
-		"a key of 41": {seam.Metadata{key41: "v"}, false,
-			"custom_metadata." + key41 + ": String must contain at most 40 character(s)"},
+		"a key of 41": {
+			seam.Metadata{key41: "v"},
+			false,
+			"custom_metadata." + key41 + ": String must contain at most 40 character(s)",
+		},
 		"500 characters":              {seam.Metadata{"k": strings.Repeat("é", 500)}, true, ""},
 		"501 characters":              {seam.Metadata{"k": strings.Repeat("é", 501)}, false, tooLong},
 		"251 characters of two units": {seam.Metadata{"k": strings.Repeat("😀", 251)}, false, tooLong},

@@ -41,12 +41,12 @@ func (is *issues) add(message string, path ...string) {
 }
 
 // refusal is nil when there is nothing wrong.
-func (is issues) refusal() *refusal {
-	if len(is) == 0 {
+func (is *issues) refusal() *refusal {
+	if len(*is) == 0 {
 		return nil
 	}
-	tree, words := map[string]any{"_errors": []string{}}, make([]string, 0, len(is))
-	for _, i := range is {
+	tree, words := map[string]any{"_errors": []string{}}, make([]string, 0, len(*is))
+	for _, i := range *is {
 		node := tree
 		for _, step := range i.path {
 			next, ok := node[step].(map[string]any)

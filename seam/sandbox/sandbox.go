@@ -12,7 +12,7 @@ import (
 )
 
 // DefaultAPIKey is the key of a sandbox that was given none.
-const DefaultAPIKey = "seam_test_sandbox"
+const DefaultAPIKey = "seam_test_sandbox" //nolint:gosec // a pretend key of a pretend Seam
 
 // Semantics is what an update does to the metadata that is there.
 type Semantics int

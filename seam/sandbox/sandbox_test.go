@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -191,12 +192,12 @@ func TestHealEndsFaults(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	box, client := setup(t, sandbox.Options{RequireWorkspace: true, WorkspaceID: "ws", APIKey: "seam_at_x"})
-	_, err := client.Workspace(t.Context())
+	_, homeless := setup(t, sandbox.Options{RequireWorkspace: true, WorkspaceID: "ws", APIKey: "seam_at_x"})
+	_, err := homeless.Workspace(t.Context())
 	if !errors.Is(err, seam.ErrUnauthorized) || !strings.Contains(err.Error(), "400 missing_workspace_id") {
 		t.Errorf("without workspace: %v", err)
 	}
-	box, client = setup(t, sandbox.Options{})
+	box, client := setup(t, sandbox.Options{})
 	box.RevokeKey()
 	if _, err := client.Workspace(t.Context()); !errors.Is(err, seam.ErrUnauthorized) {
 		t.Errorf("revoked: %v", err)
@@ -234,7 +235,7 @@ func TestSandboxIsSafeForConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			id := box.Connect(box.AddWebview(sandbox.WebviewSpec{Metadata: seam.Metadata{"i": "x"}})).Event.ConnectedAccountID
 			box.Fail(sandbox.Fault{Endpoint: "/events/get", Status: 500, Times: 1})
-			if err := client.UpdateMetadata(t.Context(), id, seam.Metadata{"n": fmt.Sprint(i)}); err != nil {
+			if err := client.UpdateMetadata(t.Context(), id, seam.Metadata{"n": strconv.Itoa(i)}); err != nil {
 				t.Error(err)
 			}
 			if _, err := client.Accounts(t.Context(), seam.AccountQuery{Limit: 3}); err != nil {

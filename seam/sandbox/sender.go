@@ -113,8 +113,7 @@ func NewMessageID() string { return "msg_" + rand.Text() }
 
 // withoutURL takes the URL out of what net/http says: somebody's webhook URL may hold a token.
 func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err
