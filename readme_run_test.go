@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,6 +62,10 @@ func TestProgram(t *testing.T) {
 		}
 	})
 
+	t.Run("wrong use", func(t *testing.T) { testWrongUse(t, dir) })
+	t.Run("SIGTERM with 40 in flight", func(t *testing.T) { testStopInFlight(t, dir, syscall.SIGTERM) })
+	t.Run("SIGINT with 40 in flight", func(t *testing.T) { testStopInFlight(t, dir, syscall.SIGINT) })
+
 	// Each process group as fly.toml says, where fly.toml's checks and metrics look for it.
 	fly, redis := parseTOML(t, readFile(t, "fly.toml")), parts.Redis(t)
 	for group, check := range map[string]string{"web": fly["http_service.checks.path"], "worker": fly["checks.worker.path"]} {
@@ -72,6 +77,14 @@ func TestProgram(t *testing.T) {
 			process.stop(syscall.SIGTERM)
 		})
 	}
+}
+
+// exitCode is that of a program that was run.
+func exitCode(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return 0
 }
 
 // block is the shell block of the README that follows the marker <!-- test:name -->.
