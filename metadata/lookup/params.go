@@ -39,6 +39,8 @@ func scalar(param any) (any, bool) {
 	switch {
 	case value.CanInt():
 		return value.Int(), true
+	case value.CanUint() && value.Uint() <= math.MaxInt64:
+		return int64(value.Uint()), true //nolint:gosec // checked in the line above
 	case value.CanUint():
 		return json.Number(strconv.FormatUint(value.Uint(), 10)), true
 	case value.CanFloat():

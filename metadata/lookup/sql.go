@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,7 +20,7 @@ const (
 // SQLOptions describe one query.
 type SQLOptions struct {
 	Driver  string        // postgres, mysql (MariaDB too) or sqlite
-	DSN     string        // as the driver takes it: a URL, user:password@tcp(host)/database, or a file
+	DSN     string        // as the driver takes it: a URL, user:password@tcp(host)/database, or a file and ?settings
 	Query   string        // one statement; $1 … (postgres) or ? … (mysql, sqlite) are bound to the parameters
 	Timeout time.Duration // after which the server itself ends the query, 5 s by default; give the Lookup's timeout
 	Pool    int           // connections at most, 4 by default; give the Lookup's concurrency
@@ -119,17 +120,17 @@ func rollback(ctx context.Context, conn *sql.Conn) {
 
 // firstRow reads one row. Two columns of one name are refused, because a rule could not say which it means.
 func firstRow(rows *sql.Rows) (map[string]any, error) {
-	columns, err := rows.Columns()
+	columns, err := rows.ColumnTypes()
 	if err != nil {
 		return nil, err //nolint:wrapcheck // Ask describes it
 	}
 	row := make(map[string]any, len(columns))
 	values, targets := make([]any, len(columns)), make([]any, len(columns))
 	for i, column := range columns {
-		if _, twice := row[column]; twice {
-			return nil, permanent("sql", "two columns are named %q, name one with AS", column)
+		if _, twice := row[column.Name()]; twice {
+			return nil, permanent("sql", "two columns are named %q, name one with AS", column.Name())
 		}
-		row[column], targets[i] = nil, &values[i]
+		row[column.Name()], targets[i] = nil, &values[i]
 	}
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
@@ -141,34 +142,42 @@ func firstRow(rows *sql.Rows) (map[string]any, error) {
 		return nil, permanent("sql", "a column of a kind that cannot be read")
 	}
 	for i, column := range columns {
-		row[column] = columnValue(values[i])
+		row[column.Name()] = columnValue(values[i], column.DatabaseTypeName())
 	}
 	return row, nil
 }
 
 // columnValue brings what drivers scan to the kinds that Ask promises.
-func columnValue(value any) any {
+func columnValue(value any, typeName string) any {
 	switch value := value.(type) {
 	case []byte:
 		return string(value)
 	case float32:
-		// By way of its shortest text, so that 0.1 stays 0.1.
-		wide, err := strconv.ParseFloat(strconv.FormatFloat(float64(value), 'g', -1, 32), 64)
-		if err != nil {
-			return float64(value)
+		return widen(value)
+	case float64:
+		if typeName == "FLOAT4" { // PostgreSQL's, which its driver has widened already
+			return widen(float32(value))
 		}
-		return wide
-	case uint64:
-		if value > 1<<63-1 {
-			return strconv.FormatUint(value, 10)
-		}
-		return int64(value)
+		return value
 	default:
-		if narrow, ok := scalar(value); ok {
+		narrow, ok := scalar(value)
+		if number, isNumber := narrow.(json.Number); isNumber {
+			return number.String() // an unsigned number over the range of int64
+		}
+		if ok {
 			return narrow
 		}
 		return value
 	}
+}
+
+// widen goes by way of the shortest text, so that 0.1 stays 0.1.
+func widen(value float32) float64 {
+	wide, err := strconv.ParseFloat(strconv.FormatFloat(float64(value), 'g', -1, 32), 64)
+	if err != nil {
+		return float64(value)
+	}
+	return wide
 }
 
 // describe turns an error into one that can be shown: drivers repeat DSN and values in theirs.

@@ -10,7 +10,7 @@ import (
 
 // readYAML decodes the file as a whole, so that anchors work, and takes lines and keys from its syntax tree.
 func readYAML(data []byte, key string) ([]record, error) {
-	file, err := parser.ParseBytes(data, 0)
+	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, yamlError(err)
 	}
