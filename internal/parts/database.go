@@ -81,12 +81,12 @@ func (s *DatabaseServer) Start() {
 		s.tb.Fatalf("start %s: %v", s.args[0], err)
 	}
 	go func(cmd *exec.Cmd, done chan struct{}) { _ = cmd.Wait(); close(done) }(s.cmd, s.done)
-	s.awaitReady(s.dsn)
+	s.awaitReady()
 }
 
-func (s *DatabaseServer) awaitReady(dsn string) {
+func (s *DatabaseServer) awaitReady() {
 	s.tb.Helper()
-	db, err := sql.Open(s.driver, dsn)
+	db, err := sql.Open(s.driver, s.dsn)
 	if err != nil {
 		s.tb.Fatalf("open %s: %v", s.driver, err)
 	}

@@ -101,8 +101,8 @@ func (hs *headers) addDefault(name, value string) {
 }
 
 // render gives every header exactly one value and returns the params that are left.
-func (hs headers) render(params []any) (rendered http.Header, rest []any, err error) {
-	rendered = make(http.Header, len(hs))
+func (hs headers) render(params []any) (http.Header, []any, error) {
+	rendered := make(http.Header, len(hs))
 	for _, h := range hs {
 		count := len(h.value.expressions)
 		value, err := h.value.Render(Header, params[:count])

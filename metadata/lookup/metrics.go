@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -17,7 +18,7 @@ const (
 	outcomeError    = "error"    // could not find out
 	outcomeTimeout  = "timeout"  // no answer, or no free slot, in time
 	outcomeOpen     = "open"     // the circuit breaker is open
-	outcomeCanceled = "canceled" // the caller left
+	outcomeCanceled = "canceled" // the caller left, or the lookup was closed
 )
 
 // Metrics count asks by lookup and outcome. One Metrics serves all lookups, those after a reload too.
@@ -66,7 +67,7 @@ func outcomeOf(answer Answer, err error) string {
 		return outcomeTimeout
 	case isLookupErr && lookupErr.Kind == Open:
 		return outcomeOpen
-	case isCanceled(err):
+	case isCanceled(err), errors.Is(err, context.DeadlineExceeded): // the caller's own
 		return outcomeCanceled
 	case err != nil:
 		return outcomeError

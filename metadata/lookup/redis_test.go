@@ -87,6 +87,9 @@ func TestRedisHostileKeysAreOneArgument(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := newRedis(t, lookup.RedisOptions{URL: server.URL(), String: parse(t, "site:{x}")})
+	if diff := cmp.Diff([]string{"x"}, source.Expressions()); diff != "" {
+		t.Errorf("expressions (-want +got)\n%s", diff)
+	}
 	values := hostile()
 	values["command"] = "x\r\n*1\r\n$8\r\nFLUSHALL\r\n"
 	for name, value := range values {

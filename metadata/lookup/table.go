@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -137,22 +136,6 @@ func (t *Table) Ask(_ context.Context, params []any) (any, error) {
 		return nil, ErrMissing
 	}
 	return row, nil
-}
-
-// Columns are the names that at least one row has, sorted, for checks of rules that use them.
-func (t *Table) Columns() []string {
-	seen := map[string]bool{}
-	var columns []string
-	for _, row := range t.rows {
-		for name := range row {
-			if !seen[name] {
-				seen[name] = true
-				columns = append(columns, name)
-			}
-		}
-	}
-	slices.Sort(columns)
-	return columns
 }
 
 // Close has nothing to give back.
