@@ -1,0 +1,161 @@
+package metadata
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"seamtag/seam"
+)
+
+// Input is all that a decision depends on.
+type Input struct {
+	Event       seam.Event
+	Account     seam.Account
+	Webview     *seam.Webview // the event's own, nil when it has none or it is not to be found
+	WebviewAt   time.Time     // when Webview connected the account, if that is known from elsewhere than the event
+	WebviewGone bool          // the event names a webview, or Seam's events do, that is not to be found
+	Ledger      Ledger        // the origin and the latest webview are read from here
+	Rules       *Rules
+	Tags        map[string]Tag // computed by the rules
+	Now         time.Time
+}
+
+// Decision is what has to be written, and what that means. It shares no map with its Input that a caller may change.
+type Decision struct {
+	Metadata seam.Metadata // the whole object
+	Changed  bool          // it differs from what is there
+	Set      map[string]any
+	Removed  []string // sorted
+	Restored []string // sorted
+	Dropped  []string // keys left out for the budget, in the order of policy.drop
+	Sources  map[string]string
+	Origin   *Sighting
+	Latest   *Sighting
+
+	ledger Ledger // but for what the read-back shows
+}
+
+// Plan decides what an account's metadata has to be, by the order that the package's documentation states. Its errors
+// are *RuleError. It is pure.
+func Plan(in Input) (Decision, error) {
+	in.Event.OccurredAt = stamp(in.Event.OccurredAt)
+	v := see(&in)
+	m, err := merge(&in, v, nil)
+	if err != nil {
+		return Decision{}, err
+	}
+	var dropped []string
+	if m.overBudget() && in.Rules.policy.Budget == BudgetDrop {
+		if m, dropped, err = drop(&in, v, m); err != nil {
+			return Decision{}, err
+		}
+	}
+	if m.overBudget() {
+		return Decision{}, &RuleError{Problem: fmt.Sprintf("%d keys, Seam takes %d: %s",
+			len(m.final), maxKeys, quoteKeys(sortedKeys(m.final)))}
+	}
+	d := m.decide()
+	d.Dropped = dropped
+	return d, nil
+}
+
+// drop leaves out keys of ours, as policy.drop orders them, until the rest fits or the order is used up.
+func drop(in *Input, v views, m *draft) (*draft, []string, error) {
+	var dropped []string
+	for _, key := range in.Rules.policy.Drop {
+		if !m.overBudget() {
+			break
+		}
+		if _, ours := m.sources[key]; !ours {
+			continue
+		}
+		dropped = append(dropped, key)
+		var err error
+		if m, err = merge(in, v, dropped); err != nil {
+			return nil, nil, err
+		}
+	}
+	return m, dropped, nil
+}
+
+func quoteKeys(keys []string) string {
+	quoted := make([]string, len(keys))
+	for i, key := range keys {
+		quoted[i] = quoteKey(key)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// decide compares the draft with what is there.
+func (m *draft) decide() Decision {
+	d := Decision{
+		Metadata: m.final, Changed: m.changed(),
+		Set: map[string]any{}, Sources: map[string]string{},
+		Origin: m.views.origin, Latest: m.views.latest,
+		ledger: m.ledger(),
+	}
+	present := m.in.Account.Metadata
+	for key, value := range m.final {
+		if equal(present[key], value) {
+			continue
+		}
+		if source, ours := m.sources[key]; ours {
+			d.Set[key], d.Sources[key] = value, source
+			continue
+		}
+		d.Restored, d.Sources[key] = append(d.Restored, key), sourceLedger
+	}
+	for key, value := range present {
+		if value != nil && m.final[key] == nil {
+			d.Removed = append(d.Removed, key)
+		}
+	}
+	slices.Sort(d.Restored)
+	slices.Sort(d.Removed)
+	return d
+}
+
+// ledger is what will be remembered, but for the snapshot and for whether the tags are there.
+func (m *draft) ledger() Ledger {
+	l := Ledger{
+		Version: ledgerVersion, OccurredAt: m.in.Event.OccurredAt, EventID: m.in.Event.EventID,
+		Owned: m.owned, Given: m.allGiven(),
+		Origin: m.views.origin, Latest: thin(m.views.latest, m.views.origin), Missing: m.missing,
+	}
+	if m.in.Ledger.isOld(m.in.Event) {
+		l.OccurredAt, l.EventID = m.in.Ledger.OccurredAt, m.in.Ledger.EventID
+	}
+	return l
+}
+
+// allGiven adds this event's keys to those of the ledger. Over the bound, keys that copy no longer names go first.
+func (m *draft) allGiven() []string {
+	given := slices.Clone(m.given)
+	for _, key := range m.in.Ledger.Given {
+		if !slices.Contains(m.given, key) && len(given) < maxGiven {
+			given = append(given, key)
+		}
+	}
+	slices.Sort(given)
+	return given
+}
+
+// Settle is the ledger once the account carries got: the decision's own metadata, or what a read-back shows.
+func (d Decision) Settle(got seam.Metadata) Ledger {
+	l := d.ledger
+	l.Owned = make(map[string]any, len(d.ledger.Owned))
+	for key, value := range d.ledger.Owned {
+		if equal(got[key], value) {
+			l.Owned[key] = value
+		}
+	}
+	l.Snapshot = got.Clone()
+	if len(l.Snapshot) > maxKeys {
+		for _, key := range sortedKeys(l.Snapshot)[maxKeys:] {
+			delete(l.Snapshot, key)
+		}
+	}
+	return l
+}

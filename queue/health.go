@@ -1,0 +1,152 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Health is what readiness shows of the queue.
+type Health struct {
+	Err      error       // Redis did not answer
+	Paused   *PauseState // of the workers of any process; nil while none pauses
+	Waiting  int64       // entries that have not ended
+	Oldest   time.Time   // arrival of the oldest of them; zero where there is none
+	Problems []Problem   // what is dangerous about this Redis
+}
+
+// Problem is something dangerous about a Redis, said with its mend.
+type Problem struct {
+	Text  string
+	Fatal bool // accepted events can vanish, or nothing works at all
+}
+
+const (
+	healthFor   = 30 * time.Second // how long an answer is good for, while commands go well
+	healthTries = 2 * time.Second
+	checkEvery  = 10 * time.Minute
+)
+
+// HealthCheck answers how the queue is, from what the last commands showed where that is recent enough.
+type HealthCheck struct {
+	q *Queue
+
+	mu      sync.Mutex
+	last    Health
+	at      time.Time
+	checked time.Time
+}
+
+// NewHealthCheck prepares a check.
+func NewHealthCheck(q *Queue) *HealthCheck { return &HealthCheck{q: q} }
+
+// Health is safe for concurrent use and answers within 2 s.
+func (h *HealthCheck) Health(ctx context.Context) Health {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.at) < healthFor && h.last.Err == nil && h.q.seen.failed.Load() < h.at.UnixMilli() {
+		return h.last
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTries)
+	defer cancel()
+	problems := h.last.Problems
+	if h.last, h.at = h.q.health(ctx), time.Now(); h.last.Err != nil {
+		return h.last
+	}
+	h.last.Problems = problems
+	if time.Since(h.checked) > checkEvery {
+		if found, err := h.q.Check(ctx); err == nil {
+			h.last.Problems, h.checked = found, time.Now()
+		}
+	}
+	return h.last
+}
+
+func (q *Queue) health(ctx context.Context) Health {
+	var paused *redis.StringCmd
+	var open *redis.IntCmd
+	var oldest *redis.ZSliceCmd
+	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		paused = p.Get(ctx, q.keys.pause())
+		open = p.ZCard(ctx, q.keys.open())
+		oldest = p.ZRangeWithScores(ctx, q.keys.open(), 0, 0)
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return Health{Err: err}
+	}
+	h := Health{Waiting: open.Val(), Oldest: oldestOf(oldest)}
+	if text := paused.Val(); text != "" {
+		h.Paused = &PauseState{}
+		if err := json.Unmarshal([]byte(text), h.Paused); err != nil {
+			h.Paused.Reason = "unknown"
+		}
+	}
+	return h
+}
+
+// oldestVersion is the first Redis with all commands that the scripts use (XAUTOCLAIM, XTRIM MINID).
+var oldestVersion = [2]int{6, 2}
+
+// Check looks for what is dangerous about this Redis: each finding says what it is and how to mend it.
+func (q *Queue) Check(ctx context.Context) ([]Problem, error) {
+	node, err := q.primary(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("queue: check redis: %w", err)
+	}
+	text, err := node.Info(ctx).Result()
+	if err != nil {
+		return nil, fmt.Errorf("queue: check redis: %w", err)
+	}
+	return problemsOf(parseInfo(text)), nil
+}
+
+func parseInfo(text string) map[string]string {
+	info := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[name] = value
+		}
+	}
+	return info
+}
+
+func problemsOf(info map[string]string) []Problem {
+	problems := []Problem{}
+	if v := info["redis_version"]; v != "" && olderThan(v, oldestVersion) {
+		problems = append(problems, Problem{"redis " + v + " is too old: use 6.2 or newer", true})
+	}
+	if policy := info["maxmemory_policy"]; policy != "" && policy != "noeviction" {
+		problems = append(problems, Problem{
+			"the eviction policy is " + policy + ", so accepted events can be dropped: set maxmemory-policy noeviction", true,
+		})
+	}
+	if info["aof_enabled"] == "0" {
+		problems = append(problems, Problem{"there is no append-only file, so accepted events can be lost when redis ends: set appendonly yes", false})
+	}
+	return problems
+}
+
+func olderThan(version string, least [2]int) bool {
+	parts := strings.SplitN(version, ".", 3)
+	for i, want := range least {
+		if i >= len(parts) {
+			return true
+		}
+		n, err := strconv.Atoi(parts[i])
+		if err != nil {
+			return false
+		}
+		if n != want {
+			return n < want
+		}
+	}
+	return false
+}

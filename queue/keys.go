@@ -1,0 +1,54 @@
+package queue
+
+// group is the consumer group of the log and of wake.
+const group = "workers"
+
+// keys builds every Redis key of one workspace. They share one hash tag, so that scripts run on a Cluster.
+type keys struct{ prefix string }
+
+func newKeys(workspace string) keys { return keys{prefix: "{seamtag:" + workspace + "}:"} }
+
+// log is the stream of all entries and the archive.
+func (k keys) log() string { return k.prefix + "log" }
+
+// open is the zset of every entry that has not ended, by arrival in ms.
+func (k keys) open() string { return k.prefix + "open" }
+
+// due is the zset of waiting entries, by the time in ms when they go on.
+func (k keys) due() string { return k.prefix + "due" }
+
+// wake is the tiny stream that wakes a sleeping worker.
+func (k keys) wake() string { return k.prefix + "wake" }
+
+// pause holds why the workers pause, while they do.
+func (k keys) pause() string { return k.prefix + "pause" }
+
+// seen is the mark of a message id: the entry that bears it.
+func (k keys) seen(messageID string) string { return k.prefix + "seen:" + messageID }
+
+// event is the mark of an event id: the entry that bears it.
+func (k keys) event(eventID string) string { return k.prefix + "event:" + eventID }
+
+// entry is the hash of what became of an entry.
+func (k keys) entry(id string) string { return k.prefix + "entry:" + id }
+
+// ended is the zset of the entries that ended in a terminal status, by arrival in ms.
+func (k keys) ended(s Status) string { return k.prefix + "ended:" + string(s) }
+
+// allEnded lists the zsets of all terminal statuses.
+func (k keys) allEnded() []string {
+	all := make([]string, 0, len(terminal))
+	for _, s := range terminal {
+		all = append(all, k.ended(s))
+	}
+	return all
+}
+
+// index is the zset of a key's entries, by arrival in ms.
+func (k keys) index(key string) string { return k.prefix + "entries:" + key }
+
+// state is what the handlers remember of a key.
+func (k keys) state(key string) string { return k.prefix + "account:" + key }
+
+// lock is who works on a key.
+func (k keys) lock(key string) string { return k.prefix + "lock:" + key }

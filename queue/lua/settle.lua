@@ -1,0 +1,51 @@
+-- Ends work on entries: each leaves the group and is ended or waits, together with its record, its key's state and lock.
+-- Only who holds the lease may settle: the lock bears the token, or, without a key, the entry is pending with the consumer.
+--
+-- KEYS[1] log  KEYS[2] open  KEYS[3] due
+-- KEYS[4n..4n+3] for entry n: entry hash, lock, state, index of the status it ends in (the log where it has none)
+-- ARGV[1] group  ARGV[2] consumer  ARGV[3] lifetime of an ended entry in ms  ARGV[4] lifetime of a state in ms
+-- then for each entry: id, lock token ("" = no key), kind ("end", "wait", "gone"), delay in ms, state ("" = keep),
+--   count of record fields, then that many names and values; "gone" ends an entry that the log no longer holds
+-- Returns for each entry: "1" settled, "0" the lease was lost and nothing was changed
+local log, open, due = KEYS[1], KEYS[2], KEYS[3]
+local reply = {}
+local a, n = 5, 1
+while a <= #ARGV do
+  local entry, lock, state, index = KEYS[4 * n], KEYS[4 * n + 1], KEYS[4 * n + 2], KEYS[4 * n + 3]
+  local id, token, kind, delay, memory, count = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
+  local fields = {}
+  for f = 1, count do
+    fields[f] = ARGV[a + 5 + f]
+  end
+  local ours
+  if token ~= '' then
+    ours = redis.call('GET', lock) == token
+  else
+    ours = kind == 'gone' or #redis.call('XPENDING', log, ARGV[1], id, id, 1, ARGV[2]) == 1
+  end
+  if ours then
+    ours = redis.call('XACK', log, ARGV[1], id) == 1 or kind == 'gone'
+  end
+  if ours then
+    redis.call('HSET', entry, unpack(fields))
+    if kind == 'wait' then
+      local now = redis.call('TIME')
+      redis.call('ZADD', due, now[1] * 1000 + math.floor(now[2] / 1000) + delay, id)
+    else
+      redis.call('PEXPIRE', entry, ARGV[3])
+      redis.call('ZREM', open, id)
+      redis.call('ZADD', index, string.match(id, '^%d+'), id)
+    end
+    if memory ~= '' then
+      redis.call('SET', state, memory, 'PX', ARGV[4])
+    end
+    if token ~= '' then
+      redis.call('DEL', lock)
+    end
+    reply[n] = '1'
+  else
+    reply[n] = redis.call('HGET', entry, 'settled_by') == fields[2] and '1' or '0' -- our own call, whose reply was lost
+  end
+  a, n = a + 6 + count, n + 1
+end
+return reply

@@ -1,0 +1,129 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+type settleCall struct {
+	id, key, token string
+	kind           string // "end", "wait" or "gone"
+	delay          time.Duration
+	status         Status // of the index it enters, where it ended
+	state          []byte
+	fields         []any
+	done           chan settleResult
+}
+
+type settleResult struct {
+	settled bool
+	err     error
+}
+
+func (s *settleCall) size() int {
+	n := len(s.state)
+	for _, f := range s.fields {
+		switch f := f.(type) {
+		case []byte:
+			n += len(f)
+		case string:
+			n += len(f)
+		}
+	}
+	return n
+}
+
+// settle records a verdict. While Redis does not answer it keeps trying: the entry stays in flight, and should the lease
+// run out meanwhile, another worker does the work again, which is harmless.
+func (c *Consumer) settle(d *Delivery, v verdict) {
+	v.apply(&d.record, c.name)
+	call := &settleCall{
+		id: d.EntryID, key: d.Key, token: d.lockToken(), kind: "wait", delay: v.Next,
+		fields: d.record.fields(d.token, d.fresh), done: make(chan settleResult, 1),
+	}
+	if v.Status.Ended() && !v.givenBack {
+		call.kind, call.status = "end", v.Status
+	}
+	call.state = v.outcome.State
+	settled, ok := c.submit(call)
+	v.Lost = ok && !settled
+	if !ok {
+		return
+	}
+	if settled && call.kind == "wait" {
+		c.wakeDueLoop()
+	}
+	if settled && !v.givenBack {
+		c.metrics.settled(v)
+	}
+	if c.o.Observer.Settled != nil && (!v.givenBack || v.Lost) {
+		c.o.Observer.Settled(v.Settlement)
+	}
+}
+
+// submit hands a call to the settler until it is answered; ok is false where the process had to stop before.
+func (c *Consumer) submit(call *settleCall) (settled, ok bool) {
+	for failures := 0; ; failures++ {
+		c.settler.in <- call
+		r := <-call.done
+		if r.err == nil {
+			return r.settled, true
+		}
+		c.trouble("settle an entry", r.err)
+		if c.work.Err() != nil {
+			return false, false
+		}
+		pauseBetweenFailures(c.work, failures)
+	}
+}
+
+func (c *Consumer) settleBatch(calls []*settleCall) {
+	k := c.q.keys
+	keys := make([]string, 0, 3+4*len(calls))
+	args := make([]any, 0, 4+20*len(calls))
+	keys = append(keys, k.log(), k.open(), k.due())
+	args = append(args, group, c.name, c.q.o.Retention.Milliseconds(), c.q.o.StateTTL.Milliseconds())
+	for _, s := range calls {
+		index := k.log()
+		if s.status != "" {
+			index = k.ended(s.status)
+		}
+		keys = append(keys, k.entry(s.id), k.lock(s.key), k.state(s.key), index)
+		args = append(args, s.id, s.token, s.kind, s.delay.Milliseconds(), s.state, len(s.fields))
+		args = append(args, s.fields...)
+	}
+	limit := 4 * time.Second
+	if c.work.Err() != nil {
+		limit = 500 * time.Millisecond
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	reply, err := settleScript.Run(ctx, c.q.rdb, keys, args...).StringSlice()
+	if err == nil && len(reply) != len(calls) {
+		err = fmt.Errorf("%d values for %d entries", len(reply), len(calls))
+	}
+	for i, s := range calls {
+		if err != nil {
+			s.done <- settleResult{err: err}
+			continue
+		}
+		s.done <- settleResult{settled: reply[i] == "1"}
+	}
+}
+
+// buryGone ends an entry that waits but is no longer in the log: somebody else trimmed or deleted it.
+func (c *Consumer) buryGone(id string) {
+	d := &Delivery{EntryID: id, token: c.name + "#gone", Message: Message{ReceivedAt: arrival(id)}}
+	v := c.verdict(d, Outcome{}, Permanent("payload_gone", fmt.Errorf("the log no longer holds entry %s", id)), 0)
+	v.apply(&d.record, c.name)
+	c.running.Go(func() {
+		call := &settleCall{id: id, kind: "gone", status: Dead, fields: d.record.fields(d.token, false), done: make(chan settleResult, 1)}
+		if settled, ok := c.submit(call); ok && settled {
+			c.metrics.settled(v)
+			if c.o.Observer.Settled != nil {
+				c.o.Observer.Settled(v.Settlement)
+			}
+		}
+	})
+}

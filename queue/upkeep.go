@@ -1,0 +1,98 @@
+package queue
+
+import (
+	"context"
+	"strconv"
+	"time"
+)
+
+// renew extends the leases of what has been in flight for a while.
+func (c *Consumer) renew(ctx context.Context) {
+	asked := time.Now()
+	var held []*Delivery
+	c.mu.Lock()
+	for _, d := range c.flight {
+		if asked.UnixNano()-d.extended.Load() > int64(c.o.Lease/6) {
+			held = append(held, d)
+		}
+	}
+	c.mu.Unlock()
+	if len(held) == 0 {
+		return
+	}
+	keys, args := []string{c.q.keys.log()}, []any{group, c.name, c.o.Lease.Milliseconds()}
+	for _, d := range held {
+		keys = append(keys, c.q.keys.lock(d.Key))
+		args = append(args, d.EntryID, d.lockToken())
+	}
+	reply, err := renewScript.Run(ctx, c.q.rdb, keys, args...).StringSlice()
+	if err != nil || len(reply) != len(held) {
+		c.trouble("extend leases", err)
+		return
+	}
+	for i, d := range held {
+		if reply[i] == "1" {
+			d.noteExtended(asked)
+		} else {
+			d.cancel(ErrLeaseLost)
+		}
+	}
+}
+
+// upkeep trims the log and forgets consumers that are long gone.
+func (c *Consumer) upkeep(ctx context.Context) {
+	if err := c.q.trim(ctx, time.Now().Add(-c.q.o.Retention)); err != nil {
+		c.trouble("trim the log", err)
+	}
+	if c.upkeeps++; c.upkeeps%60 != 0 {
+		return
+	}
+	if err := c.forgetConsumers(ctx); err != nil {
+		c.trouble("forget consumers that are gone", err)
+	}
+}
+
+const trimBatch = 200
+
+// trim forgets entries that arrived before the given time, oldest first, never past the first that has not ended.
+func (q *Queue) trim(ctx context.Context, before time.Time) error {
+	k := q.keys
+	end := "(" + strconv.FormatInt(before.UnixMilli(), 10) + "-0"
+	for {
+		old, err := q.rdb.XRangeN(ctx, k.log(), "-", end, trimBatch).Result()
+		if err != nil || len(old) == 0 {
+			return err
+		}
+		keys := append([]string{k.log(), k.open()}, k.allEnded()...)
+		ids := make([]any, 0, len(old))
+		for _, m := range old {
+			index := k.log()
+			if key, _ := m.Values["key"].(string); key != "" {
+				index = k.index(key)
+			}
+			keys, ids = append(keys, index), append(ids, m.ID)
+		}
+		n, err := trimScript.Run(ctx, q.rdb, keys, ids...).Int()
+		if err != nil || n < trimBatch {
+			return err
+		}
+	}
+}
+
+// forgetConsumers takes names out of the group that hold nothing and gave no sign for an hour.
+func (c *Consumer) forgetConsumers(ctx context.Context) error {
+	log := c.q.keys.log()
+	infos, err := c.q.rdb.XInfoConsumers(ctx, log, group).Result()
+	if err != nil {
+		return err
+	}
+	for _, info := range infos {
+		if info.Name == c.name || info.Pending > 0 || info.Idle < time.Hour {
+			continue
+		}
+		if err := forgetScript.Run(ctx, c.q.rdb, []string{log}, group, info.Name).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
