@@ -164,7 +164,7 @@ func serviceUser(tb testing.TB, name string) *syscall.Credential {
 // serviceDir is a temporary folder that runAs owns and can reach, unlike tb.TempDir, whose parent is root's alone.
 func serviceDir(tb testing.TB, runAs *syscall.Credential) string {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "seamtag-db-")
+	dir, err := os.MkdirTemp("", "seamtag-db-") //nolint:usetesting // the parent of tb.TempDir is closed to the service user
 	if err != nil {
 		tb.Fatalf("make a data folder: %v", err)
 	}

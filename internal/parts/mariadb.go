@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	_ "github.com/go-sql-driver/mysql" // the driver "mysql"
+	_ "github.com/go-sql-driver/mysql" //nolint:depguard // the driver "mysql", to see the server answer
 )
 
 // MariaDB starts a MariaDB of its own on a free port, with password logins and a database "seamtag", and ends it with

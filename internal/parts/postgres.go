@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "github.com/jackc/pgx/v5/stdlib" //nolint:depguard // the driver "pgx", to see the server answer
 )
 
 const postgresPrograms = "/usr/lib/postgresql/*/bin/%s"

@@ -39,13 +39,18 @@ func newHeaders(o HTTPOptions) (headers, error) {
 		}
 		all = append(all, header{canonical, value})
 	}
-	if err := all.authorize(o); err != nil {
+	credentials, err := authorization(o)
+	if err != nil {
 		return nil, err
 	}
-	all.addDefault("Accept", "application/json")
-	all.addDefault("User-Agent", userAgent)
+	if credentials != "" && all.has("Authorization") {
+		return nil, errors.New("header Authorization is given beside bearer or basic, want one")
+	}
+	all = all.withDefault("Authorization", credentials)
+	all = all.withDefault("Accept", "application/json")
+	all = all.withDefault("User-Agent", userAgent)
 	if !o.Body.IsZero() {
-		all.addDefault("Content-Type", "application/json")
+		all = all.withDefault("Content-Type", "application/json")
 	}
 	return all, nil
 }
@@ -65,39 +70,34 @@ func checkHeaderName(name string) error {
 	return nil
 }
 
-func (hs *headers) authorize(o HTTPOptions) error {
-	credentials := ""
+// authorization is the header's value that bearer or basic make, or "".
+func authorization(o HTTPOptions) (string, error) {
 	switch {
 	case o.Bearer != "" && o.Basic.User != "":
-		return errors.New("bearer and basic are both given, want one")
+		return "", errors.New("bearer and basic are both given, want one")
+	case checkHeaderValue(o.Bearer) != nil:
+		return "", errors.New("bearer holds a control character (line break or the like)")
+	case strings.Contains(o.Basic.User, ":"):
+		return "", errors.New("basic: the user holds a colon")
 	case o.Bearer != "":
-		credentials = "Bearer " + o.Bearer
+		return "Bearer " + o.Bearer, nil
 	case o.Basic.User != "":
-		if strings.Contains(o.Basic.User, ":") {
-			return errors.New("basic: the user holds a colon")
-		}
-		credentials = "Basic " + base64.StdEncoding.EncodeToString([]byte(o.Basic.User+":"+o.Basic.Password))
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(o.Basic.User+":"+o.Basic.Password)), nil
 	default:
-		return nil
+		return "", nil
 	}
-	if hs.has("Authorization") {
-		return errors.New("header Authorization is given beside bearer or basic, want one")
-	}
-	if checkHeaderValue(credentials) != nil {
-		return errors.New("bearer holds a control character (line break or the like)")
-	}
-	hs.addDefault("Authorization", credentials)
-	return nil
 }
 
 func (hs headers) has(name string) bool {
 	return slices.ContainsFunc(hs, func(h header) bool { return h.name == name })
 }
 
-func (hs *headers) addDefault(name, value string) {
-	if !hs.has(name) {
-		*hs = append(*hs, header{name, Template{literals: []string{value}}})
+// withDefault adds a header that is not empty and that the rule does not give.
+func (hs headers) withDefault(name, value string) headers {
+	if value == "" || hs.has(name) {
+		return hs
 	}
+	return append(hs, header{name, Template{literals: []string{value}}})
 }
 
 // render gives every header exactly one value and returns the params that are left.

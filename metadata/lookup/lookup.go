@@ -48,7 +48,8 @@ type Lookup struct {
 	slots   chan struct{}
 	flights singleflight.Group
 
-	life  context.Context // ends with Close; a flight belongs to the Lookup, not to the caller that started it
+	//nolint:containedctx // ends with Close: a flight belongs to the Lookup, not to the caller that started it
+	life  context.Context
 	end   context.CancelFunc
 	mu    sync.Mutex
 	ended bool
@@ -138,7 +139,7 @@ func (l *Lookup) shared(e entry) Answer {
 // answer still fills the cache, and its own timeout ends it.
 func (l *Lookup) join(ctx context.Context, key cacheKey, values []any) (Answer, error) {
 	mine := false
-	landed := l.flights.DoChan(string(key[:]), func() (any, error) {
+	landed := l.flights.DoChan(string(key[:]), func() (any, error) { //nolint:contextcheck // a flight outlives its first caller
 		mine = true // read only after the flight has landed
 		return l.fly(key, values)
 	})
@@ -147,7 +148,7 @@ func (l *Lookup) join(ctx context.Context, key cacheKey, values []any) (Answer, 
 	select {
 	case result := <-landed:
 		if result.Err != nil {
-			return Answer{}, result.Err //nolint:wrapcheck // our own
+			return Answer{}, result.Err
 		}
 		got, _ := result.Val.(flight)
 		answer := l.shared(got.entry)
@@ -163,6 +164,7 @@ func (l *Lookup) join(ctx context.Context, key cacheKey, values []any) (Answer, 
 // flight is what a flight brings home.
 type flight struct {
 	entry
+
 	remembered bool
 }
 

@@ -153,8 +153,20 @@ func TestDifferentParametersNeverShareAnAnswer(t *testing.T) {
 	source := &fake{ask: func(_ context.Context, params []any) (any, error) { return params, nil }}
 	l := newLookup(t, lookup.Options{Source: source})
 	lists := [][]any{
-		{"ab", "c"}, {"a", "bc"}, {"abc"}, {"abc", ""}, {"1"}, {1}, {1.0}, {true}, {"true"}, {},
-		{"a\x00b"}, {"s\x01a"}, {time.Unix(1, 0).UTC()}, {"1970-01-01T00:00:01Z"},
+		{"ab", "c"},
+		{"a", "bc"},
+		{"abc"},
+		{"abc", ""},
+		{"1"},
+		{1},
+		{1.0},
+		{true},
+		{"true"},
+		{},
+		{"a\x00b"},
+		{"s\x01a"},
+		{time.Unix(1, 0).UTC()},
+		{"1970-01-01T00:00:01Z"},
 	}
 	for range 2 {
 		for _, params := range lists {

@@ -3,6 +3,7 @@ package lookup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -82,7 +83,12 @@ func (r *Redis) Ask(ctx context.Context, params []any) (any, error) {
 }
 
 // Close closes the connections.
-func (r *Redis) Close() error { return r.client.Close() }
+func (r *Redis) Close() error {
+	if err := r.client.Close(); err != nil {
+		return fmt.Errorf("close the connections: %w", err)
+	}
+	return nil
+}
 
 func readHash(ctx context.Context, client *redis.Client, key string) (any, error) {
 	fields, err := client.HGetAll(ctx, key).Result()

@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	systemSQL         = "sql"
 	defaultSQLTimeout = 5 * time.Second
 	defaultPool       = 4
 	endTimeout        = time.Second
@@ -128,7 +129,7 @@ func firstRow(rows *sql.Rows) (map[string]any, error) {
 	values, targets := make([]any, len(columns)), make([]any, len(columns))
 	for i, column := range columns {
 		if _, twice := row[column.Name()]; twice {
-			return nil, permanent("sql", "two columns are named %q, name one with AS", column.Name())
+			return nil, permanent(systemSQL, "two columns are named %q, name one with AS", column.Name())
 		}
 		row[column.Name()], targets[i] = nil, &values[i]
 	}
@@ -139,7 +140,7 @@ func firstRow(rows *sql.Rows) (map[string]any, error) {
 		return nil, ErrMissing
 	}
 	if err := rows.Scan(targets...); err != nil {
-		return nil, permanent("sql", "a column of a kind that cannot be read")
+		return nil, permanent(systemSQL, "a column of a kind that cannot be read")
 	}
 	for i, column := range columns {
 		row[column.Name()] = columnValue(values[i], column.DatabaseTypeName())
@@ -190,18 +191,18 @@ func (s *SQL) describe(ctx context.Context, err error) error {
 	}
 	// A query that the context ended fails in as many ways as there are drivers.
 	if ctx.Err() != nil {
-		return connectionFault("sql", "the database", ctx.Err())
+		return connectionFault(systemSQL, "the database", ctx.Err())
 	}
 	if fault := s.dialect.fault(err); fault != nil {
 		return fault
 	}
 	if errors.Is(err, driver.ErrBadConn) {
-		return &Error{System: "sql", Kind: Transport, Detail: "connection failed to the database"}
+		return &Error{System: systemSQL, Kind: Transport, Detail: "connection failed to the database"}
 	}
-	if fault := connectionFault("sql", "the database", err); fault != nil {
+	if fault := connectionFault(systemSQL, "the database", err); fault != nil {
 		return fault
 	}
-	return permanent("sql", "the query or its parameters are not accepted by the driver")
+	return permanent(systemSQL, "the query or its parameters are not accepted by the driver")
 }
 
 // Close closes the connections.

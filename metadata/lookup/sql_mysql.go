@@ -62,6 +62,7 @@ func mysqlConfig(dsn string) (*mysql.Config, error) {
 // readOnlySession makes every new connection read-only and lets the server end long queries.
 type readOnlySession struct {
 	driver.Connector
+
 	timeout time.Duration
 }
 
@@ -103,7 +104,7 @@ func mysqlParam(param any) any {
 // mysqlFault shows the error number, never the message, which repeats values and user names.
 func mysqlFault(err error) *Error {
 	if errors.Is(err, mysql.ErrInvalidConn) {
-		return &Error{System: "sql", Kind: Transport, Detail: "connection failed to the database"}
+		return &Error{System: systemSQL, Kind: Transport, Detail: "connection failed to the database"}
 	}
 	mysqlErr, ok := errors.AsType[*mysql.MySQLError](err)
 	if !ok {
@@ -113,7 +114,7 @@ func mysqlFault(err error) *Error {
 	if words := mysqlWords[mysqlErr.Number]; words != "" {
 		detail += " " + words
 	}
-	return &Error{System: "sql", Kind: mysqlKind(mysqlErr.Number), Detail: detail}
+	return &Error{System: systemSQL, Kind: mysqlKind(mysqlErr.Number), Detail: detail}
 }
 
 // mysqlKind sorts by error number: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html.

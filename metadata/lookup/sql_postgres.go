@@ -53,7 +53,7 @@ func postgresFault(err error) *Error {
 	if pgErr.Position > 0 {
 		detail += fmt.Sprintf(", character %d of the query", pgErr.Position)
 	}
-	return &Error{System: "sql", Kind: postgresKind(pgErr.Code), Detail: detail}
+	return &Error{System: systemSQL, Kind: postgresKind(pgErr.Code), Detail: detail}
 }
 
 // postgresKind sorts by SQLSTATE class: https://www.postgresql.org/docs/current/errcodes-appendix.html.

@@ -46,7 +46,7 @@ func sqliteFault(err error) *Error {
 	if !ok {
 		return nil
 	}
-	fault := &Error{System: "sql", Detail: fmt.Sprintf("sqlite %d", sqliteErr.Code())}
+	fault := &Error{System: systemSQL, Detail: fmt.Sprintf("sqlite %d", sqliteErr.Code())}
 	switch sqliteErr.Code() & 0xff {
 	case 1:
 		fault.Detail += sqliteWords(sqliteErr.Error())

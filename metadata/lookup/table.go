@@ -12,6 +12,8 @@ import (
 // maxTable bounds a table file in bytes: it lives in memory.
 const maxTable = 64 << 20
 
+const notAnObject = "the row is not an object"
+
 // TableOptions name a file of rows. A CSV file has a header row; a JSON or YAML file holds a list of objects, or an object
 // of objects whose names are the keys.
 type TableOptions struct {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 )
 
 var errTableShape = errors.New("want a list of objects, or an object of objects")
@@ -58,7 +59,7 @@ func (t *jsonTable) next(named bool, column string) (record, error) {
 		return record{}, t.rowFault(err, r.line)
 	}
 	if r.row == nil {
-		return record{}, &rowError{r.line, "the row is not an object"}
+		return record{}, &rowError{r.line, notAnObject}
 	}
 	if named {
 		return r, nil
@@ -70,7 +71,7 @@ func (t *jsonTable) next(named bool, column string) (record, error) {
 
 func (t *jsonTable) rowFault(err error, line int) error {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &rowError{line, "the row is not an object"}
+		return &rowError{line, notAnObject}
 	}
 	return t.wrong("not JSON")
 }
@@ -78,7 +79,7 @@ func (t *jsonTable) rowFault(err error, line int) error {
 // here is the line of what comes next.
 func (t *jsonTable) here() int {
 	offset := t.decoder.InputOffset()
-	for offset < int64(len(t.data)) && bytes.IndexByte([]byte(" \t\r\n,"), t.data[offset]) >= 0 {
+	for offset < int64(len(t.data)) && strings.IndexByte(" \t\r\n,", t.data[offset]) >= 0 {
 		offset++
 	}
 	t.line += bytes.Count(t.data[t.counted:offset], []byte("\n"))

@@ -40,7 +40,7 @@ func yamlList(data []byte, list *ast.SequenceNode, key string) ([]record, error)
 		line := lineOf(list.Values[i])
 		row, ok := value.(map[string]any)
 		if !ok {
-			return nil, &rowError{line, "the row is not an object"}
+			return nil, &rowError{line, notAnObject}
 		}
 		found, err := keyOf(row, key, line)
 		if err != nil {
@@ -74,7 +74,7 @@ func yamlObject(data []byte, object *ast.MappingNode) ([]record, error) {
 	for i := range records {
 		row, ok := rows[i].Value.(map[string]any)
 		if !ok {
-			return nil, &rowError{records[i].line, "the row is not an object"}
+			return nil, &rowError{records[i].line, notAnObject}
 		}
 		records[i].row = plain(row)
 	}

@@ -44,7 +44,9 @@ func ParseTemplate(text string) (Template, []string, error) {
 			if err != nil {
 				return Template{}, nil, err
 			}
-			template.add(literal.String(), text[i+1:end], i+1)
+			template.literals = append(template.literals, literal.String())
+			template.expressions = append(template.expressions, strings.TrimSpace(text[i+1:end]))
+			template.offsets = append(template.offsets, i+1)
 			literal.Reset()
 			i = end + 1
 		default:
@@ -54,12 +56,6 @@ func ParseTemplate(text string) (Template, []string, error) {
 	}
 	template.literals = append(template.literals, literal.String())
 	return template, template.Expressions(), nil
-}
-
-func (t *Template) add(literal, expression string, offset int) {
-	t.literals = append(t.literals, literal)
-	t.expressions = append(t.expressions, strings.TrimSpace(expression))
-	t.offsets = append(t.offsets, offset)
 }
 
 // expressionEnd finds the brace that closes the expression starting at start; braces inside quotes or inside the
