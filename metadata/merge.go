@@ -48,7 +48,7 @@ func merge(in *Input, v views, without []string) (*draft, error) {
 
 // fill gives initial values.
 func (m *draft) fill() error {
-	initial := m.in.Rules.initial(m.views)
+	initial := m.in.Rules.initial(m.views, m.in.Copies)
 	fills := !m.in.Ledger.isOld(m.in.Event) || m.views.discovers
 	for _, key := range sortedKeys(initial) {
 		if !m.may(key) {

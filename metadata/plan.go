@@ -19,6 +19,7 @@ type Input struct {
 	Ledger      Ledger        // the origin and the latest webview are read from here
 	Rules       *Rules
 	Tags        map[string]Tag // computed by the rules
+	Copies      map[string]any // the same, of copy: those that are no webview's metadata, by their source
 	Now         time.Time
 }
 

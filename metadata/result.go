@@ -15,6 +15,7 @@ const (
 // Reasons beside a status.
 const (
 	ReasonNoAccount        = "no_account"        // skipped: the event is not about an account
+	ReasonLookupMissing    = "lookup_missing"    // skipped: a lookup with missing: skip found nothing
 	ReasonAccountGone      = "account_gone"      // skipped: Seam no longer knows the account
 	ReasonRemovalNotShown  = "removal_not_shown" // unchanged: only removals were due, and the server keeps such keys
 	ReasonChangedMeanwhile = "changed_meanwhile" // unchanged: another writer undid all that was written, within the rules
@@ -32,6 +33,8 @@ type Result struct {
 	Sources  map[string]string `json:"sources"`  // where each key of Set and Restored came from
 	Dropped  []string          `json:"dropped,omitempty"`
 	Rewrites int               `json:"rewrites,omitempty"` // updates sent again because of another writer
+	Keys     []Key             `json:"keys,omitempty"`     // with rules: what became of each key they name; values of owned ones only
+	Lookups  []Asked           `json:"lookups,omitempty"`  // with rules: how each lookup went
 
 	WebviewID string        `json:"-"` // the latest known, empty when none is
 	OriginID  string        `json:"-"` // the first known

@@ -1,12 +1,16 @@
 package metadata
 
-import "seamtag/seam"
-
 // Rules say what an account is to carry. They are read-only once made and safe for concurrent use.
 type Rules struct {
-	copies []copyRule
-	policy Policy
+	copies  []copyRule
+	tags    []tagRule    // by key
+	lookups []lookupRule // those that are needed, each after those that it takes from
+	policy  Policy
+	notes   []string
 }
+
+// Notes are what is allowed and yet probably not meant, for whoever wrote the rules.
+func (r *Rules) Notes() []string { return r.notes }
 
 // Policy is how rules meet what is already there. The zero Policy is not the default: see DefaultPolicy.
 type Policy struct {
@@ -47,23 +51,35 @@ func DefaultRules() *Rules {
 }
 
 // copyRule names one map of initial values.
-type copyRule struct{ source string }
+type copyRule struct {
+	*formula // nil for the two that need no computing
+
+	source string
+}
 
 const (
 	copyOrigin  = "origin.custom_metadata"
 	copyWebview = "webview.custom_metadata"
 )
 
-// values is the map that the rule names.
-func (c copyRule) values(v views) seam.Metadata {
-	switch c.source {
-	case copyOrigin:
-		return v.origin.metadata()
-	case copyWebview:
-		return v.latest.metadata()
-	default:
-		return nil
+// values is the map that the rule names; copies are those that had to be computed.
+func (c copyRule) values(v views, copies map[string]any) map[string]any {
+	if c.formula != nil {
+		object, _ := Plain(copies[c.source]).(map[string]any)
+		return object
 	}
+	if c.source == copyOrigin {
+		return v.origin.metadata()
+	}
+	return v.latest.metadata()
+}
+
+// accept refuses what is no map. Null gives nothing.
+func (c copyRule) accept(value any) error {
+	if kind := kindOf(value); kind != kindNull && kind != kindObject {
+		return &RuleError{Expression: c.source, Kind: kind, Problem: "copy wants a map, this is a " + kind}
+	}
+	return nil
 }
 
 // Tag is the value a rule computed for a key that seamtag owns. A nil value is no tag.
@@ -73,10 +89,10 @@ type Tag struct {
 }
 
 // initial gathers the values of copy, the later map over the earlier. A null or an empty key gives nothing.
-func (r *Rules) initial(v views) map[string]Tag {
+func (r *Rules) initial(v views, copies map[string]any) map[string]Tag {
 	values := make(map[string]Tag)
 	for _, c := range r.copies {
-		for key, value := range c.values(v) {
+		for key, value := range c.values(v, copies) {
 			if key != "" && value != nil {
 				values[key] = Tag{Value: value, Source: c.source}
 			}

@@ -51,7 +51,7 @@ func New(o Options) *Tagger {
 //
 // The ledger handed back is to be kept with the event's end. With an error it is the one handed in, but for tags whose
 // update has been sent with an unknown outcome: keep it then too where that is possible, so that they are known as ours.
-// Errors are those of Seam, of fence, *RuleError and ErrContended, wrapped.
+// Errors are those of Seam, of fence and of lookups, *RuleError, *MissingError and ErrContended, wrapped.
 func (t *Tagger) Tag(ctx context.Context, ev seam.Event, ledger Ledger, fence func() error) (Result, Ledger, error) {
 	if ev.ConnectedAccountID == "" {
 		return newResult(StatusSkipped, ReasonNoAccount), ledger, nil
@@ -60,6 +60,8 @@ func (t *Tagger) Tag(ctx context.Context, ev seam.Event, ledger Ledger, fence fu
 	switch {
 	case errors.Is(err, errAccountGone):
 		return newResult(StatusSkipped, ReasonAccountGone), ledger, nil
+	case skips(err):
+		return newResult(StatusSkipped, ReasonLookupMissing), after, nil
 	case err != nil:
 		return newResult("", ""), after, err
 	default:
@@ -73,6 +75,12 @@ func (t *Tagger) tag(ctx context.Context, ev seam.Event, ledger Ledger, fence fu
 		return Result{}, ledger, err
 	}
 	return t.write(ctx, in, fence)
+}
+
+// skips tells whether a lookup found nothing whose rule says to leave the account as it is.
+func skips(err error) bool {
+	missing, ok := errors.AsType[*MissingError](err)
+	return ok && missing.Then == MissedSkip
 }
 
 var errAccountGone = errors.New("the account is gone")

@@ -138,30 +138,45 @@ func floatText(f float64, bits int) (text, problem string) {
 	return decimal(strconv.FormatFloat(f, 'g', -1, bits))
 }
 
-// kindOf names the kind of a value as a reader of rules knows it.
+// The kinds of values, as a reader of rules knows them.
+const (
+	kindNull    = "null"
+	kindString  = "string"
+	kindBoolean = "boolean"
+	kindNumber  = "number"
+	kindTime    = "time"
+	kindList    = "list"
+	kindObject  = "object"
+	kindUnknown = "unknown"
+)
+
 func kindOf(value any) string {
 	switch value.(type) {
 	case nil:
-		return "null"
+		return kindNull
 	case json.Number:
-		return "number"
+		return kindNumber
 	case time.Time:
-		return "time"
+		return kindTime
 	}
-	switch reflect.TypeOf(value).Kind() {
+	return kindOfType(reflect.TypeOf(value))
+}
+
+func kindOfType(t reflect.Type) string {
+	switch t.Kind() {
 	case reflect.String:
-		return "string"
+		return kindString
 	case reflect.Bool:
-		return "boolean"
+		return kindBoolean
 	case reflect.Slice, reflect.Array:
-		return "list"
+		return kindList
 	case reflect.Map, reflect.Struct, reflect.Pointer:
-		return "object"
+		return kindObject
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32,
+		reflect.Uint64, reflect.Uintptr, reflect.Float32, reflect.Float64:
+		return kindNumber
 	default:
-		if v := reflect.ValueOf(value); v.CanInt() || v.CanUint() || v.CanFloat() {
-			return "number"
-		}
-		return "unknown"
+		return kindUnknown
 	}
 }
 

@@ -24,6 +24,8 @@ type attempt struct {
 	sources  map[string]string
 	removed  map[string]bool
 	restored map[string]any
+	keys     []Key   // the first round's
+	lookups  []Asked // the last round's
 }
 
 // write decides, writes and reads back, until the account is as decided.
@@ -33,10 +35,11 @@ func (t *Tagger) write(ctx context.Context, in Input, fence func() error) (Resul
 		set:    map[string]any{}, sources: map[string]string{}, removed: map[string]bool{}, restored: map[string]any{},
 	}
 	for {
-		d, err := Plan(in)
+		d, got, err := decide(ctx, &in)
 		if err != nil {
-			return Result{}, in.Ledger, fmt.Errorf("plan: %w", err)
+			return Result{}, in.Ledger, err
 		}
+		a.explain(&in, d, got)
 		if !d.Changed {
 			return a.result(d, in.Account.Metadata), d.settle(in.Account.Metadata), nil
 		}
@@ -51,8 +54,8 @@ func (t *Tagger) write(ctx context.Context, in Input, fence func() error) (Resul
 		if in.Account, err = t.send(ctx, in.Event.ConnectedAccountID, d.Metadata); err != nil {
 			return Result{}, in.Ledger, err
 		}
-		if got := in.Account.Metadata; same(got, d.Metadata) {
-			return a.result(d, got), d.settle(got), nil
+		if present := in.Account.Metadata; same(present, d.Metadata) {
+			return a.result(d, present), d.settle(present), nil
 		}
 		// Some servers merge: what was to go and is still there is no longer ours, so it is not tried for ever.
 		in.Ledger = in.Ledger.disown(d.Removed)
@@ -101,6 +104,15 @@ func (l Ledger) disown(keys []string) Ledger {
 	return l
 }
 
+// explain keeps where values come from. Later rounds find what the first one wrote.
+func (a *attempt) explain(in *Input, d Decision, got computed) {
+	keys, lookups := provenance(in, d, got)
+	if a.updates == 0 {
+		a.keys = keys
+	}
+	a.lookups = lookups
+}
+
 func (a *attempt) note(d Decision) {
 	a.updates++
 	maps.Copy(a.set, d.Set)
@@ -118,6 +130,7 @@ func (a *attempt) result(d Decision, got seam.Metadata) Result {
 	r := newResult(StatusUnchanged, "")
 	r.Dropped, r.Rewrites = d.Dropped, max(0, a.updates-1)
 	r.Before, r.After = a.before, got
+	r.Keys, r.Lookups = a.keys, a.lookups
 	r.OriginID, r.WebviewID = d.Origin.id(), d.Latest.id()
 	for key, value := range a.set {
 		if equal(got[key], value) {
