@@ -55,7 +55,7 @@ func serve(ctx context.Context, p Process, role Role) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(&c, p.Stderr)
+	log := newLogger(p, &c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
