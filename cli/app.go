@@ -62,13 +62,9 @@ func newApp(o appOptions) (*app, error) {
 }
 
 func (a *app) assemble() error {
-	c := a.config
 	var err error
-	a.queue, err = queue.Open(queue.Options{
-		URL: a.redisURL, Mode: queue.Mode(c.RedisMode), Ack: queue.Ack(c.RedisAck), Retention: time.Duration(c.Retention),
-	})
-	if err != nil {
-		return usage(&config.Error{Variable: "REDIS_URL", Problem: err.Error()})
+	if a.queue, err = newQueue(a.config, a.redisURL); err != nil {
+		return err
 	}
 	a.closers = append(a.closers, func() { a.complain("close redis", a.queue.Close()) })
 	a.health = queue.NewHealthCheck(a.queue)

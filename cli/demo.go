@@ -45,7 +45,7 @@ func demo(ctx context.Context, p Process) error {
 		return err
 	}
 	d := &demonstration{out: p.Stdout, results: make(chan demoResult, 64)}
-	console := zerolog.ConsoleWriter{Out: p.Stderr, NoColor: !isTerminal(p.Stderr), PartsExclude: []string{zerolog.TimestampFieldName}}
+	console := zerolog.ConsoleWriter{Out: p.Stderr, NoColor: !coloured(p, p.Stderr), PartsExclude: []string{zerolog.TimestampFieldName}}
 	d.log = zerolog.New(console).Level(zerolog.WarnLevel)
 	defer d.close()
 	if err := d.prepare(ctx, c); err != nil {

@@ -12,13 +12,14 @@ import (
 )
 
 // newLogger logs as the configuration says: JSON lines, or readable lines on a terminal.
-func newLogger(c *config.Config, w io.Writer) zerolog.Logger {
+func newLogger(p Process, c *config.Config) zerolog.Logger {
 	level, err := zerolog.ParseLevel(string(c.LogLevel))
 	if err != nil {
 		level = zerolog.InfoLevel // cannot happen: config has checked it
 	}
+	w := p.Stderr
 	if c.LogFormat == "console" || c.LogFormat == "" && isTerminal(w) {
-		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !isTerminal(w)}
+		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly, NoColor: !coloured(p, w)}
 	}
 	return zerolog.New(w).Level(level).With().Timestamp().Logger()
 }

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,7 +43,7 @@ func newSend(p Process) *cobra.Command {
 	f.StringVar(&o.webview, "webview", "", "connect webview id; default: none")
 	f.StringVar(&o.eventType, "type", seam.TypeAccountConnected, "event type")
 	f.IntVar(&o.count, "count", 1, "how many events, each with an id of its own")
-	f.BoolVar(&o.json, "json", false, "print JSON lines")
+	jsonFlag(cmd, &o.json)
 	return cmd
 }
 
@@ -73,6 +73,7 @@ func send(ctx context.Context, p Process, o sendOptions) error {
 		return usage(fmt.Errorf("--url %s: want an http or https URL, such as http://localhost:8080/webhooks/seam", o.url))
 	}
 	sender := sandbox.Sender{URL: o.url, Secrets: c.WebhookSecrets.Reveal()[:1], Client: &http.Client{Timeout: 15 * time.Second}}
+	t := newOutput(p, o.json).table("ANSWER", "", "ENTRY", "MESSAGE", "ACCOUNT")
 	refused := 0
 	for range o.count {
 		one, err := sendOne(ctx, &sender, o)
@@ -82,7 +83,7 @@ func send(ctx context.Context, p Process, o sendOptions) error {
 		if one.HTTPStatus >= http.StatusBadRequest {
 			refused++
 		}
-		if err := printSent(p.Stdout, one, o.json); err != nil {
+		if err := errors.Join(t.add(one, one.cells()...), t.flush()); err != nil {
 			return err
 		}
 	}
@@ -126,21 +127,13 @@ func testEvent(id, account string, o sendOptions) ([]byte, error) {
 	return json.Marshal(event)
 }
 
-func printSent(w io.Writer, one sent, asJSON bool) error {
-	if asJSON {
-		return json.NewEncoder(w).Encode(one)
+// cells is the event as a row.
+func (s *sent) cells() []cell {
+	text, look := s.Status, green
+	if s.Error != "" {
+		text, look = s.Error, red
 	}
-	text := one.Status
-	if one.Error != "" {
-		text = one.Error
-	}
-	_, err := fmt.Fprintf(w, "%d %s  entry %s  message %s  account %s\n", one.HTTPStatus, text, dash(one.ID), one.MessageID, one.Account)
-	return printed(err)
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "–"
-	}
-	return s
+	row := cells(strconv.Itoa(s.HTTPStatus), text, dash(s.ID), s.MessageID, s.Account)
+	row[1].style = look
+	return row
 }

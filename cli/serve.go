@@ -9,11 +9,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"seamtag/config"
-	"seamtag/embedded"
 	"seamtag/seam"
 )
 
@@ -57,17 +55,20 @@ func serve(ctx context.Context, p Process, role Role) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(&c, p.Stderr)
+	log := newLogger(p, &c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	redisURL, volatile, closeRedis, err := redisFor(ctx, &c, log)
+	redis, err := startRedis(ctx, &c, log)
 	if err != nil {
 		return err
 	}
-	defer closeRedis()
+	defer redis.stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	redis.onFailure(ctx, cancel)
 	a, err := newApp(appOptions{
-		config: &c, role: role, redisURL: redisURL, volatile: volatile, log: log, registry: registry,
+		config: &c, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
 		limiter: seam.NewPacer(c.SeamRate.PerSecond()),
 	})
 	if err != nil {
@@ -87,6 +88,9 @@ func serve(ctx context.Context, p Process, role Role) error {
 		Str("version", thisBuild().Version).Msg("serving")
 	err = a.run(ctx, web, metrics)
 	log.Info().Msg("stopped")
+	if cause := context.Cause(ctx); errors.Is(cause, errRedisFailed) {
+		err = errors.Join(err, cause)
+	}
 	return err
 }
 
@@ -109,24 +113,6 @@ func requireFor(c *config.Config, role Role) error {
 		errs = append(errs, &config.Error{Variable: "METRICS_PORT", Problem: "is the same as PORT: metrics have a port of their own"})
 	}
 	return errors.Join(errs...)
-}
-
-// redisFor answers the Redis of the configuration, or starts an embedded one.
-func redisFor(ctx context.Context, c *config.Config, log zerolog.Logger) (url string, volatile bool, stop func(), err error) {
-	if c.RedisURL != "" {
-		return c.RedisURL.Reveal(), false, func() {}, nil
-	}
-	r, err := embedded.Start(ctx, embedded.Options{Dir: c.DataDir, Log: log})
-	if err != nil {
-		return "", false, nil, fmt.Errorf("start the embedded redis: %w", err)
-	}
-	log.Info().Str("redis", r.Name()).Bool("volatile", r.Volatile()).Msg("embedded redis is up")
-	stop = func() {
-		if err := r.Close(); err != nil {
-			log.Warn().Err(err).Msg("stop the embedded redis")
-		}
-	}
-	return r.URL(), r.Volatile(), stop, nil
 }
 
 // listen takes a port, on IPv4 and IPv6.

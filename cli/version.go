@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -31,20 +30,16 @@ func thisBuild() build {
 	return b
 }
 
-func newVersion() *cobra.Command {
+func newVersion(p Process) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		Example: "  seamtag version\n  seamtag version --json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(b)
-			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "seamtag %s (%s, %s)\n", b.Version, b.Go, b.Target)
-			return printed(err)
+			return newOutput(p, asJSON).one(b, fmt.Sprintf("seamtag %s (%s, %s)", b.Version, b.Go, b.Target))
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON)
 	return cmd
 }

@@ -34,6 +34,7 @@ type server interface {
 type Redis struct {
 	server   server
 	volatile bool
+	withdraw func() // what announce did
 	once     sync.Once
 	err      error
 }
@@ -44,6 +45,17 @@ func Start(ctx context.Context, o Options) (*Redis, error) {
 	if o.LookPath == nil {
 		o.LookPath = exec.LookPath
 	}
+	r, err := choose(ctx, o)
+	if err != nil || o.Dir == "" {
+		return r, err
+	}
+	if r.withdraw, err = announce(o.Dir, r.URL()); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func choose(ctx context.Context, o Options) (*Redis, error) {
 	if o.Volatile || !supervises {
 		return startVolatile(o, "asked for")
 	}
@@ -58,7 +70,7 @@ func Start(ctx context.Context, o Options) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Redis{server: c}, nil
+	return &Redis{server: c, withdraw: func() {}}, nil
 }
 
 func startVolatile(o Options, why string) (*Redis, error) {
@@ -69,7 +81,7 @@ func startVolatile(o Options, why string) (*Redis, error) {
 	o.Log.Warn().Str("why", why).
 		Msg("VOLATILE: events are kept in memory only and are lost when this process ends; " +
 			"install redis-server or set REDIS_URL before real use")
-	return &Redis{server: m, volatile: true}, nil
+	return &Redis{server: m, volatile: true, withdraw: func() {}}, nil
 }
 
 func find(lookPath func(string) (string, error)) (string, bool) {
@@ -95,6 +107,9 @@ func (r *Redis) Done() <-chan struct{} { return r.server.failed() }
 
 // Close ends the server in order and releases the data folder; within 4 s. Later calls return what the first returned.
 func (r *Redis) Close() error {
-	r.once.Do(func() { r.err = r.server.close() })
+	r.once.Do(func() {
+		r.withdraw()
+		r.err = r.server.close()
+	})
 	return r.err
 }

@@ -330,6 +330,41 @@ func TestCloseWakesABlockedRead(t *testing.T) {
 	}
 }
 
+func TestOthersFindIt(t *testing.T) {
+	for name, volatile := range map[string]bool{"child": false, "memory": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "data")
+			if _, err := Find(t.Context(), dir); !errors.Is(err, ErrNotRunning) {
+				t.Errorf("before the start: %v", err)
+			}
+			r, err := Start(t.Context(), Options{Dir: dir, Volatile: volatile})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = r.Close() })
+			if url, err := Find(t.Context(), dir); url != r.URL() || err != nil {
+				t.Errorf("found %t, %v", url == r.URL(), err)
+			}
+			info, err := os.Stat(filepath.Join(dir, "redis.url"))
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("the file can be read by others: %v, %v", info, err)
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Find(t.Context(), dir); !errors.Is(err, ErrNotRunning) {
+				t.Errorf("after the end: %v", err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "redis.url"), []byte(r.URL()), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Find(t.Context(), dir); !errors.Is(err, ErrNotRunning) {
+				t.Errorf("left by a process that was killed: %v", err)
+			}
+		})
+	}
+}
+
 func TestADataFolderIsNeeded(t *testing.T) {
 	if _, err := Start(t.Context(), Options{}); err == nil {
 		t.Error("a durable start without a folder is accepted")

@@ -11,6 +11,7 @@ func messageOf(fields map[string]string) Message {
 	return Message{
 		ID: fields["message_id"], EventID: fields["event_id"], Type: fields["type"], Workspace: fields["workspace"],
 		Key: fields["key"], Webview: fields["webview"], Body: []byte(fields["body"]), ReceivedAt: millis(fields["received_at"]),
+		Trace: fields["trace"],
 	}
 }
 

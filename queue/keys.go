@@ -52,3 +52,9 @@ func (k keys) state(key string) string { return k.prefix + "account:" + key }
 
 // lock is who works on a key.
 func (k keys) lock(key string) string { return k.prefix + "lock:" + key }
+
+// turn is who does something that one of several processes does.
+func (k keys) turn(name string) string { return k.prefix + "turn:" + name }
+
+// gap holds the last gap check.
+func (k keys) gap() string { return k.prefix + "gap" }

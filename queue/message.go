@@ -12,6 +12,7 @@ type Message struct {
 	Webview    string    // connect webview id; may be empty
 	Body       []byte    // the raw bytes as received, never interpreted here
 	ReceivedAt time.Time // when it was received
+	Trace      string    // the sender's place in a trace, handed on as it is and never a mark of identity; may be empty
 }
 
 // Receipt says where an accepted message is kept.

@@ -16,7 +16,7 @@ const (
 	publishMaxItems  = 128
 	publishMaxBytes  = 512 << 10
 	publishTimeout   = 4 * time.Second
-	publishFields    = 9 // per message in publish.lua
+	publishFields    = 10 // per message in publish.lua
 	replicaAckWithin = 2 * time.Second
 )
 
@@ -110,7 +110,8 @@ func (p *Publisher) flush(calls []*publishCall) {
 			deadline = c.deadline
 		}
 		keys = append(keys, p.q.keys.seen(c.m.ID), p.q.keys.event(c.m.EventID), p.q.keys.index(c.m.Key))
-		args = append(args, c.unique, c.m.ID, c.m.EventID, c.m.Type, c.m.Workspace, c.m.Key, c.m.Webview, c.m.ReceivedAt.UnixMilli(), c.m.Body)
+		args = append(args, c.unique, c.m.ID, c.m.EventID, c.m.Type, c.m.Workspace, c.m.Key, c.m.Webview, c.m.ReceivedAt.UnixMilli(), c.m.Body,
+			c.m.Trace)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()

@@ -124,6 +124,7 @@ func TestPublishKeepsTheMessageAsItCame(t *testing.T) {
 	p := publisher(t, q)
 	m := message(1)
 	m.Body = []byte("{\"b\":\"\x00\xff\r\n\"}")
+	m.Trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	e := entry(t, q, publish(t, p, m))
 	if diff := cmp.Diff(m, e.Message); diff != "" {
 		t.Errorf("kept (-want +got):\n%s", diff)

@@ -109,7 +109,7 @@ func dial(o Options, blocking bool) (redis.UniversalClient, error) {
 		}
 		tune(&c.DialTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.PoolTimeout, &c.ConnMaxIdleTime, &c.MaxRetries, blocking)
 		c.ContextTimeoutEnabled, c.MaintNotificationsConfig = true, noMaintNotifications()
-		return redis.NewClusterClient(c), nil
+		return newCluster(c), nil
 	case Sentinel:
 		c, err := redis.ParseFailoverURL(o.URL)
 		if err != nil {

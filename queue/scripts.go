@@ -26,6 +26,8 @@ var (
 	trimLua string
 	//go:embed lua/forget.lua
 	forgetLua string
+	//go:embed lua/state.lua
+	stateLua string
 
 	publishScript = redis.NewScript(publishLua)
 	beginScript   = redis.NewScript(beginLua)
@@ -36,4 +38,5 @@ var (
 	replayScript  = redis.NewScript(replayLua)
 	trimScript    = redis.NewScript(trimLua)
 	forgetScript  = redis.NewScript(forgetLua)
+	stateScript   = redis.NewScript(stateLua)
 )

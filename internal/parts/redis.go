@@ -17,12 +17,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RedisServer is a redis-server child process with append-only persistence, listening on loopback.
+// RedisServer is a redis-server child process, listening on loopback.
 type RedisServer struct {
 	tb   testing.TB
 	dir  string
 	port int
 	args []string
+	env  []string // on top of the test's own
 	cmd  *exec.Cmd
 	done chan struct{}
 }
@@ -31,8 +32,19 @@ type RedisServer struct {
 // and ends it with the test. Further redis-server arguments, such as "--maxmemory", "4mb", follow the defaults.
 func Redis(tb testing.TB, args ...string) *RedisServer {
 	tb.Helper()
-	s := &RedisServer{tb: tb, dir: tb.TempDir(), port: FreePort(tb), args: args}
+	s := newRedis(tb, args...)
 	s.Start()
+	return s
+}
+
+// newRedis prepares a server with the defaults and ends it with the test.
+func newRedis(tb testing.TB, args ...string) *RedisServer {
+	tb.Helper()
+	s := &RedisServer{tb: tb, dir: tb.TempDir(), port: FreePort(tb)}
+	s.args = append([]string{
+		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no", "--logfile", s.logFile(),
+	}, args...)
 	tb.Cleanup(s.Kill)
 	return s
 }
@@ -64,20 +76,20 @@ func (s *RedisServer) Client() *redis.Client {
 // Start runs the server on its port and data folder and waits until it answers; also after Kill or Stop.
 func (s *RedisServer) Start() {
 	s.tb.Helper()
-	bin := lookPath(s.tb, "redis-server")
-	args := append([]string{
-		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no",
-		"--logfile", filepath.Join(s.dir, "redis.log"),
-	}, s.args...)
-	s.cmd = exec.Command(bin, args...)
+	s.launch()
+	s.awaitReady()
+}
+
+func (s *RedisServer) launch() {
+	s.tb.Helper()
+	s.cmd = exec.Command(lookPath(s.tb, "redis-server"), s.args...)
+	s.cmd.Env = append(s.cmd.Environ(), s.env...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.done = make(chan struct{})
 	if err := s.cmd.Start(); err != nil {
 		s.tb.Fatalf("start redis-server: %v", err)
 	}
 	go func(cmd *exec.Cmd, done chan struct{}) { _ = cmd.Wait(); close(done) }(s.cmd, s.done)
-	s.awaitReady()
 }
 
 func (s *RedisServer) awaitReady() {
@@ -114,15 +126,20 @@ func (s *RedisServer) Signal(sig syscall.Signal) {
 }
 
 func (s *RedisServer) end(sig syscall.Signal) {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return // it never started
+	}
 	s.Signal(sig)
 	<-s.done
 }
 
 // Log is what the server wrote so far.
 func (s *RedisServer) Log() string {
-	b, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
+	b, _ := os.ReadFile(s.logFile())
 	return strings.TrimSpace(string(b))
 }
+
+func (s *RedisServer) logFile() string { return filepath.Join(s.dir, "redis.log") }
 
 func lookPath(tb testing.TB, name string) string {
 	tb.Helper()

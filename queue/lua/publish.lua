@@ -3,13 +3,13 @@
 -- KEYS[1] log  KEYS[2] open
 -- KEYS[3n..3n+2] for message n: seen mark, event mark, account index (the log where the message has none)
 -- ARGV[1] lifetime of the marks in ms
--- then for each message: unique ("" or "event"), message_id, event_id, type, workspace, key, webview, received_at (ms), body
+-- then for each message: unique ("" or "event"), message_id, event_id, type, workspace, key, webview, received_at (ms), body, trace
 -- Returns for each message: entry id, "1" where it was known before
 local log, open, ttl = KEYS[1], KEYS[2], ARGV[1]
 local reply = {}
-for n = 1, (#ARGV - 1) / 9 do
+for n = 1, (#ARGV - 1) / 10 do
   local seen, event, account = KEYS[3 * n], KEYS[3 * n + 1], KEYS[3 * n + 2]
-  local a = 2 + (n - 1) * 9
+  local a = 2 + (n - 1) * 10
   local event_id, key = ARGV[a + 2], ARGV[a + 5]
   local id = redis.call('GET', seen)
   if not id and ARGV[a] == 'event' and event_id ~= '' then
@@ -20,7 +20,8 @@ for n = 1, (#ARGV - 1) / 9 do
     reply[#reply + 1] = '1'
   else
     id = redis.call('XADD', log, '*', 'message_id', ARGV[a + 1], 'event_id', event_id, 'type', ARGV[a + 3],
-      'workspace', ARGV[a + 4], 'key', key, 'webview', ARGV[a + 6], 'received_at', ARGV[a + 7], 'body', ARGV[a + 8])
+      'workspace', ARGV[a + 4], 'key', key, 'webview', ARGV[a + 6], 'received_at', ARGV[a + 7], 'body', ARGV[a + 8],
+      'trace', ARGV[a + 9])
     local arrival = string.match(id, '^%d+')
     redis.call('SET', seen, id, 'PX', ttl)
     if event_id ~= '' then
