@@ -69,11 +69,14 @@ type asked struct {
 
 // decide computes what the rules give and plans. What could be computed is answered with an error too.
 func decide(ctx context.Context, in *Input) (Decision, computed, error) {
-	got, err := in.Rules.compute(ctx, in)
-	if err != nil {
-		return Decision{}, got, err
+	var got computed
+	if in.Rules.computes() {
+		var err error
+		if got, err = in.Rules.compute(ctx, in); err != nil {
+			return Decision{}, got, err
+		}
+		in.Tags, in.Copies = got.tags, got.copies
 	}
-	in.Tags, in.Copies = got.tags, got.copies
 	d, err := Plan(*in)
 	if err != nil {
 		return Decision{}, got, fmt.Errorf("plan: %w", err)
@@ -84,9 +87,6 @@ func decide(ctx context.Context, in *Input) (Decision, computed, error) {
 // compute asks the lookups and computes the expressions. The error is that of the first lookup, in the rules' order, that
 // did not answer, else of the first expression that failed.
 func (r *Rules) compute(ctx context.Context, in *Input) (computed, error) {
-	if len(r.tags) == 0 && len(r.lookups) == 0 && !r.copiesExpressions() {
-		return computed{}, nil
-	}
 	machine := &vm.VM{}
 	got := computed{names: r.subjects(in, see(in)), tags: make(map[string]Tag, len(r.tags))}
 	got.asked = r.ask(ctx, machine, got.names)
@@ -144,13 +144,9 @@ func (r *Rules) computeCopy(machine *vm.VM, c copyRule, got *computed) error {
 	return c.accept(value)
 }
 
-func (r *Rules) copiesExpressions() bool {
-	for _, c := range r.copies {
-		if c.formula != nil {
-			return true
-		}
-	}
-	return false
+// computes tells whether anything has to be: what copy takes from webviews has not.
+func (r *Rules) computes() bool {
+	return len(r.tags) > 0 || slices.ContainsFunc(r.copies, func(c copyRule) bool { return c.formula != nil })
 }
 
 // waits tells whether a lookup that the formula names has no answer.

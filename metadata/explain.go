@@ -86,7 +86,7 @@ func (t *Tagger) Explain(ctx context.Context, ev seam.Event, ledger Ledger) (Exp
 // provenance is the explanation that is kept with an entry: of the keys that the rules name, with values of owned ones
 // only.
 func provenance(in *Input, d Decision, got computed) ([]Key, []Asked) {
-	if len(in.Rules.tags) == 0 && len(in.Rules.lookups) == 0 {
+	if !in.Rules.computes() {
 		return nil, nil // then the sources of the result say it all
 	}
 	e := explainer{in: in, views: see(in), got: got, decision: d, decided: true}
