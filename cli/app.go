@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"seamtag/config"
 	"seamtag/handlers"
 	"seamtag/metadata"
+	"seamtag/metadata/lookup"
 	"seamtag/queue"
 	"seamtag/seam"
 )
@@ -30,6 +32,8 @@ const (
 
 type appOptions struct {
 	config   *config.Config
+	environ  []string         // for ${NAME} in the rules file
+	hangups  <-chan os.Signal // each reads the rules file again; may be nil
 	role     Role
 	redisURL string
 	volatile bool
@@ -44,6 +48,8 @@ type app struct {
 	appOptions
 
 	queue     *queue.Queue
+	loading   rulesOptions
+	rules     *currentRules
 	health    *queue.HealthCheck
 	publisher *queue.Publisher // nil where the role does not receive
 	consumer  *queue.Consumer  // nil where the role does not work
@@ -71,6 +77,9 @@ func (a *app) assemble() error {
 	if err := queue.RegisterDepth(a.registry, a.queue); err != nil {
 		return err
 	}
+	if err := a.assembleRules(); err != nil {
+		return err
+	}
 	if a.role.works() {
 		if err := a.assembleWorker(); err != nil {
 			return err
@@ -79,13 +88,33 @@ func (a *app) assemble() error {
 	return a.assembleHandler()
 }
 
-func (a *app) assembleWorker() error {
-	client, err := newSeamClient(a.config, a.limiter, a.registry)
+// assembleRules reads the rules: a web process needs them for the types of events that are wanted.
+func (a *app) assembleRules() error {
+	a.loading = rulesOptions{config: a.config, environ: a.environ}
+	if a.role.works() {
+		client, err := newSeamClient(a.config, a.limiter, a.registry)
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, client.Close)
+		if a.loading.metrics, err = lookup.NewMetrics(a.registry); err != nil {
+			return err
+		}
+		a.loading.seam = client
+	}
+	set, err := openRules(a.loading)
 	if err != nil {
 		return err
 	}
-	a.closers = append(a.closers, client.Close)
-	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged}
+	a.rules = &currentRules{set: set}
+	a.closers = append(a.closers, a.rules.close)
+	set.describe(a.log)
+	return nil
+}
+
+func (a *app) assembleWorker() error {
+	var err error
+	w := &worker{rules: a.rules, tagged: a.tagged}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
 		Handler: w.handle, Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
 		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
@@ -102,7 +131,7 @@ func (a *app) assembleHandler() error {
 		a.publisher = queue.NewPublisher(a.queue)
 		a.closers = append(a.closers, a.publisher.Close)
 		o.Webhook = &handlers.WebhookOptions{
-			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer([]string{seam.TypeAccountConnected}),
+			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(a.rules),
 		}
 	}
 	var err error
@@ -117,10 +146,23 @@ func (a *app) run(ctx context.Context, web, metrics net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.serveHTTP(ctx, web, a.handler) })
 	group.Go(func() error { return a.serveHTTP(ctx, metrics, metricsHandler(a.registry)) })
+	group.Go(func() error { return a.heed(ctx) })
 	if a.consumer != nil {
 		group.Go(func() error { return a.consumer.Run(ctx) })
 	}
 	return group.Wait() //nolint:wrapcheck // the parts say what they were doing
+}
+
+// heed reads the rules again on every hangup signal.
+func (a *app) heed(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-a.hangups:
+			a.rules.reload(a.loading, a.log)
+		}
+	}
 }
 
 func metricsHandler(registry *prometheus.Registry) http.Handler {

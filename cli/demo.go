@@ -109,6 +109,7 @@ func (d *demonstration) prepare(ctx context.Context, c config.Config) error {
 	if err != nil {
 		return err
 	}
+	c.WithoutRules() // what the demo tells is what holds without them
 	c.SeamAPIKey, c.SeamEndpoint, c.SeamWorkspaceID = config.Secret(d.seam.APIKey()), endpoint, ""
 	c.WebhookSecrets, c.RedisMode, c.RedisAck, c.FlyAppName = config.Secrets{config.Secret(d.secret)}, "standalone", "memory", ""
 	d.app, err = newApp(appOptions{

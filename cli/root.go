@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,15 @@ type Process struct {
 	Environ        []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+	// Hangups catches SIGHUP from here on, until the second result is called. Nil where nothing can send one.
+	Hangups func() (<-chan os.Signal, func())
+}
+
+func (p Process) hangups() (<-chan os.Signal, func()) {
+	if p.Hangups == nil {
+		return nil, func() {}
+	}
+	return p.Hangups()
 }
 
 // The exit codes.

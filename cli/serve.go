@@ -21,6 +21,7 @@ Role web takes webhooks and puts them safely into Redis, role worker works them 
 Several processes of either role share the work; they need a Redis that all of them reach (REDIS_URL). Alone, role all
 starts a Redis of its own: redis-server or valkey-server from the PATH with its data in SEAMTAG_DATA, or one in memory.
 
+On SIGHUP it reads the rules file again: a good one takes over between two events, a bad one changes nothing and is logged.
 On SIGTERM or SIGINT it stops accepting, finishes what is in flight, gives back the rest and ends within 5 seconds.`
 
 // Role is what a process does.
@@ -67,8 +68,11 @@ func serve(ctx context.Context, p Process, role Role) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	redis.onFailure(ctx, cancel)
+	hangups, ignore := p.hangups()
+	defer ignore()
 	a, err := newApp(appOptions{
-		config: &c, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
+		hangups: hangups,
+		config:  &c, environ: p.Environ, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
 		limiter: seam.NewPacer(c.SeamRate.PerSecond()),
 	})
 	if err != nil {

@@ -4,22 +4,25 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
+	"time"
 
 	"seamtag/metadata"
+	"seamtag/metadata/lookup"
 	"seamtag/queue"
 	"seamtag/seam"
 )
 
-// describer tells the door what a verified body is about, and whether its type is asked for. A body that cannot be read is
-// wanted: a vendor's event is kept and ends dead, visibly.
-func describer(types []string) func(body []byte) (queue.Message, bool) {
+// describer tells the door what a verified body is about, and whether the rules ask for its type. A body that cannot be
+// read is wanted: a vendor's event is kept and ends dead, visibly.
+func describer(rules *currentRules) func(body []byte) (queue.Message, bool) {
 	return func(body []byte) (queue.Message, bool) {
 		ev, err := seam.ParseEvent(body)
 		if err != nil {
 			return queue.Message{}, true
 		}
-		return messageOf(ev), slices.Contains(types, ev.EventType)
+		set, release := rules.use()
+		defer release()
+		return messageOf(ev), set.wants(ev.EventType)
 	}
 }
 
@@ -31,7 +34,7 @@ func messageOf(ev seam.Event) queue.Message {
 
 // worker is the glue between a delivery and the tagging of its account.
 type worker struct {
-	tagger *metadata.Tagger
+	rules  *currentRules
 	tagged func(seam.Event, metadata.Result) // told of every success; may be nil
 }
 
@@ -45,7 +48,9 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) (queue.Outcome, 
 	if err != nil {
 		return queue.Outcome{}, queue.Backoff("ledger_unreadable", err)
 	}
-	result, ledger, err := w.tagger.Tag(ctx, ev, ledger, d.Fence)
+	set, release := w.rules.use()
+	defer release()
+	result, ledger, err := set.tagger.Tag(ctx, ev, ledger, d.Fence)
 	if err != nil {
 		return queue.Outcome{State: ledger.Encode()}, instruct(err)
 	}
@@ -72,6 +77,9 @@ var failures = []struct {
 	{is(seam.ErrUnauthorized), "unauthorized", queue.Pause},
 	{is(seam.ErrRateLimited), "rate_limited", afterAsked},
 	{is(seam.ErrUnavailable), "seam_unavailable", afterAsked},
+	{isA[*metadata.MissingError], "lookup_missing", unlessDead},
+	{isA[*lookup.Error], "lookup_unavailable", afterAsked},
+	{is(lookup.ErrClosed), "lookup_unavailable", queue.Backoff},
 	{is(metadata.ErrContended), "contended", queue.Backoff},
 	{is(queue.ErrLeaseLost), "lease_lost", queue.Backoff},
 }
@@ -92,11 +100,25 @@ func isA[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// afterAsked waits as long as Seam asked for, else backs off.
+// unlessDead buries where the rules say that a lookup which finds nothing is to.
+func unlessDead(reason string, err error) error {
+	if missing, ok := errors.AsType[*metadata.MissingError](err); ok && missing.Then == metadata.MissedDead {
+		return queue.Permanent(reason, err)
+	}
+	return queue.Backoff(reason, err)
+}
+
+// afterAsked waits as long as Seam or the system of a lookup asked for, else backs off.
 func afterAsked(reason string, err error) error {
-	var e *seam.Error
-	if errors.As(err, &e) && e.RetryAfter > 0 {
-		return queue.After(e.RetryAfter, reason, err)
+	var asked time.Duration
+	if e, ok := errors.AsType[*seam.Error](err); ok {
+		asked = e.RetryAfter
+	}
+	if e, ok := errors.AsType[*lookup.Error](err); ok {
+		asked = e.RetryAfter
+	}
+	if asked > 0 {
+		return queue.After(asked, reason, err)
 	}
 	return queue.Backoff(reason, err)
 }

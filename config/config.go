@@ -130,6 +130,9 @@ func (c *Config) RequireShared(why string) error {
 	return nil
 }
 
+// WithoutRules leaves the rules file unread.
+func (c *Config) WithoutRules() { c.RulesFile, c.rulesFileSet = "", false }
+
 // CheckRulesFile answers the rules file's path; empty where there is none, which is allowed unless it was asked for.
 func (c *Config) CheckRulesFile() (string, error) {
 	_, err := os.Stat(c.RulesFile)

@@ -23,6 +23,7 @@ const (
 	Unavailable             // the system answered that it cannot now: 5xx, 429, too many connections
 	Timeout                 // no answer in time, or no free slot in time
 	Open                    // the circuit breaker is open: nobody was asked
+	Busy                    // too many callers wait already: nobody was asked
 )
 
 // Error is a failed ask. Its text holds no value, no secret and no address beyond a host name.

@@ -26,6 +26,7 @@ type Options struct {
 	CacheMisses time.Duration // how long a miss is remembered, 10 s by default and never longer than Cache
 	MaxEntries  int           // answers remembered, 10,000 by default and never more than an estimated 32 MiB
 	Concurrency int           // asks at a time, 4 by default
+	Callers     int           // callers that wait for an answer at a time; the others are turned away after 100 ms. No bound by default
 	Breaker     Breaker
 	Metrics     *Metrics         // none by default
 	Now         func() time.Time // the clock of the cache; time.Now by default
@@ -46,6 +47,7 @@ type Lookup struct {
 	cache   *cache // nil when off
 	breaker *breaker
 	slots   chan struct{}
+	callers chan struct{} // nil without a bound
 	flights singleflight.Group
 
 	//nolint:containedctx // ends with Close: a flight belongs to the Lookup, not to the caller that started it
@@ -63,6 +65,9 @@ func New(o Options) (*Lookup, error) {
 	}
 	o = withDefaults(o)
 	l := &Lookup{options: o, breaker: newBreaker(o.Name, o.Breaker), slots: make(chan struct{}, o.Concurrency)}
+	if o.Callers > 0 {
+		l.callers = make(chan struct{}, o.Callers)
+	}
 	if o.Cache > 0 {
 		var err error
 		if l.cache, err = newCache(o); err != nil {
@@ -121,7 +126,43 @@ func (l *Lookup) answer(ctx context.Context, params []any) (Answer, error) {
 	if remembered, ok := l.remembered(key); ok {
 		return l.shared(remembered), nil
 	}
+	if err := l.admit(ctx); err != nil {
+		return Answer{}, err
+	}
+	defer l.leave()
 	return l.join(ctx, key, values)
+}
+
+// patienceAtTheDoor is how long a caller waits to be one of those that wait: enough for a burst that a quick system works
+// off, too short to hold up whoever has other work.
+const patienceAtTheDoor = 100 * time.Millisecond
+
+// admit bounds how many callers a slow system can hold up.
+func (l *Lookup) admit(ctx context.Context) error {
+	if l.callers == nil {
+		return nil
+	}
+	select {
+	case l.callers <- struct{}{}:
+		return nil
+	default:
+	}
+	patience := time.NewTimer(patienceAtTheDoor)
+	defer patience.Stop()
+	select {
+	case l.callers <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("lookup %s: %w", l.options.Name, ctx.Err())
+	case <-patience.C:
+		return &Error{Kind: Busy, Detail: fmt.Sprintf("slow, and %d callers wait for it already", cap(l.callers))}
+	}
+}
+
+func (l *Lookup) leave() {
+	if l.callers != nil {
+		<-l.callers
+	}
 }
 
 func (l *Lookup) remembered(key cacheKey) (entry, bool) {

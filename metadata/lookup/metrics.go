@@ -18,6 +18,7 @@ const (
 	outcomeError    = "error"    // could not find out
 	outcomeTimeout  = "timeout"  // no answer, or no free slot, in time
 	outcomeOpen     = "open"     // the circuit breaker is open
+	outcomeBusy     = "busy"     // too many callers wait already
 	outcomeCanceled = "canceled" // the caller left, or the lookup was closed
 )
 
@@ -67,6 +68,8 @@ func outcomeOf(answer Answer, err error) string {
 		return outcomeTimeout
 	case isLookupErr && lookupErr.Kind == Open:
 		return outcomeOpen
+	case isLookupErr && lookupErr.Kind == Busy:
+		return outcomeBusy
 	case isCanceled(err), errors.Is(err, context.DeadlineExceeded): // the caller's own
 		return outcomeCanceled
 	case err != nil:

@@ -27,8 +27,17 @@ type Template struct {
 	offsets     []int
 }
 
-// ParseTemplate cuts text into literals and expressions, and also returns the expressions in order. An error names the
-// byte at which the text is wrong.
+// TemplateError is a text that is no template.
+type TemplateError struct {
+	Offset  int // the byte at which it is wrong, from 0
+	Problem string
+}
+
+// Error names the byte, from 1.
+func (e *TemplateError) Error() string { return fmt.Sprintf("byte %d: %s", e.Offset+1, e.Problem) }
+
+// ParseTemplate cuts text into literals and expressions, and also returns the expressions in order. Its error is a
+// *TemplateError.
 func ParseTemplate(text string) (Template, []string, error) {
 	var template Template
 	var literal strings.Builder
@@ -38,7 +47,7 @@ func ParseTemplate(text string) (Template, []string, error) {
 			literal.WriteByte(text[i])
 			i += 2
 		case text[i] == '}':
-			return Template{}, nil, fmt.Errorf("byte %d: a closing brace without an opening one; write }} for a brace", i+1)
+			return Template{}, nil, &TemplateError{Offset: i, Problem: "a closing brace without an opening one; write }} for a brace"}
 		case text[i] == '{':
 			end, err := expressionEnd(text, i+1)
 			if err != nil {
@@ -81,11 +90,11 @@ func expressionEnd(text string, start int) (int, error) {
 			continue
 		}
 		if strings.TrimSpace(text[start:i]) == "" {
-			return 0, fmt.Errorf("byte %d: empty expression; write {{ }} for braces", start)
+			return 0, &TemplateError{Offset: start - 1, Problem: "empty expression; write {{ }} for braces"}
 		}
 		return i, nil
 	}
-	return 0, fmt.Errorf("byte %d: the brace is not closed; write {{ for a brace", start)
+	return 0, &TemplateError{Offset: start - 1, Problem: "the brace is not closed; write {{ for a brace"}
 }
 
 // Expressions are the texts between the braces, in order; the values for Render come in the same order.
