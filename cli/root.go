@@ -92,7 +92,7 @@ func newRoot(p Process) *cobra.Command {
 		return usage(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newDemo(p), newServe(p), newSend(p), newVersion(p), newEnvironmentHelp())
+	root.AddCommand(newDemo(p), newServe(p), newSend(p), newRules(p), newVersion(p), newEnvironmentHelp())
 	return root
 }
 
@@ -116,6 +116,14 @@ func printed(err error) error {
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage(fmt.Errorf("%q takes no argument, got %q\nsee: %s --help", cmd.CommandPath(), args[0], cmd.CommandPath()))
+	}
+	return nil
+}
+
+// atMostOneArg refuses a second argument as wrong use.
+func atMostOneArg(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usage(fmt.Errorf("%q takes one argument, got %d\nsee: %s --help", cmd.CommandPath(), len(args), cmd.CommandPath()))
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (s *ruleSet) describe(log zerolog.Logger) {
 		return
 	}
 	log.Info().Str("file", s.file).Int("lookups", len(s.lookups)).Strs("events", s.events).Msg("rules in force")
-	for _, note := range s.rules.Notes() {
+	for _, note := range s.rules.Describe().Notes {
 		log.Warn().Str("file", s.file).Str("note", note).Msg("the rules may not mean what they say")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -58,13 +59,14 @@ type stack struct {
 	metrics  string
 	sender   sandbox.Sender
 	log      *logBuffer
+	hangups  chan os.Signal
 	stop     func()
 }
 
 // newStack starts a stack with the sandbox's semantics and further environment.
 func newStack(t *testing.T, semantics sandbox.Semantics, environ ...string) *stack {
 	t.Helper()
-	s := &stack{t: t, redis: parts.Redis(t), seam: sandbox.New(sandbox.Options{Semantics: semantics}), log: &logBuffer{}}
+	s := &stack{t: t, redis: parts.Redis(t), seam: sandbox.New(sandbox.Options{Semantics: semantics}), log: &logBuffer{}, hangups: make(chan os.Signal)}
 	server := httptest.NewServer(s.seam)
 	t.Cleanup(server.Close)
 	s.endpoint = server.URL
@@ -87,7 +89,7 @@ func (s *stack) start(environ ...string) {
 		s.t.Fatal(err)
 	}
 	s.app, err = newApp(appOptions{
-		config: &c, role: roleAll, redisURL: s.redis.URL(), log: zerolog.New(s.log).Level(level), registry: prometheus.NewRegistry(),
+		config: &c, environ: environ, hangups: s.hangups, role: roleAll, redisURL: s.redis.URL(), log: zerolog.New(s.log).Level(level), registry: prometheus.NewRegistry(),
 		limiter: seam.NewPacer(c.SeamRate.PerSecond()),
 	})
 	if err != nil {

@@ -133,6 +133,9 @@ func (c *Config) RequireShared(why string) error {
 // WithoutRules leaves the rules file unread.
 func (c *Config) WithoutRules() { c.RulesFile, c.rulesFileSet = "", false }
 
+// SetRulesFile asks for a file, which then has to be there.
+func (c *Config) SetRulesFile(file string) { c.RulesFile, c.rulesFileSet = file, true }
+
 // CheckRulesFile answers the rules file's path; empty where there is none, which is allowed unless it was asked for.
 func (c *Config) CheckRulesFile() (string, error) {
 	_, err := os.Stat(c.RulesFile)

@@ -18,6 +18,7 @@ import (
 type decoder struct {
 	source *source
 	env    map[string]string
+	keys   map[string]place // of the keys of policy and of the file itself
 	errs   []error
 }
 
@@ -44,7 +45,11 @@ func (d *decoder) placeOf(node ast.Node) place {
 		return d.placeOf(n.Key)
 	}
 	position := node.GetToken().Position
-	return place{source: d.source, line: position.Line, column: max(1, position.Column)}
+	at := place{source: d.source, line: position.Line, column: max(1, position.Column)}
+	if text, ok := node.(*ast.StringNode); ok {
+		return at.near(text.Value)
+	}
+	return at
 }
 
 // decode reads node into value, which is settable. what names it in errors.
@@ -121,6 +126,9 @@ func (d *decoder) pairs(node ast.Node, what string) []*ast.MappingValueNode {
 	}
 }
 
+// theFile is what errors call the outermost map.
+const theFile = "the file"
+
 // object reads the keys of a struct.
 func (d *decoder) object(node ast.Node, value reflect.Value, what string) {
 	fields := fieldsOf(value.Type())
@@ -137,6 +145,9 @@ func (d *decoder) object(node ast.Node, value reflect.Value, what string) {
 		}
 		if !d.isNew(seen, key) {
 			continue
+		}
+		if what == theFile || what == "policy" {
+			d.keys[key.raw] = key.place
 		}
 		d.decode(pair.Value, value.Field(fields[i].index), key.raw, fields[i].tag)
 	}

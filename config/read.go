@@ -39,9 +39,9 @@ func ParseRules(file string, data []byte, environ []string) (Rules, error) {
 	}
 	src.parsed = true
 	findSecrets(src, body)
-	d := &decoder{source: src, env: environment(environ)}
+	d := &decoder{source: src, env: environment(environ), keys: map[string]place{}}
 	rules := defaultRules()
-	d.object(body, reflect.ValueOf(&rules).Elem(), "the rules")
+	d.object(body, reflect.ValueOf(&rules).Elem(), theFile)
 	if d.errs == nil {
 		check(d, &rules)
 	}
@@ -127,11 +127,11 @@ func check(d *decoder, r *Rules) {
 		checkLookup(d, item)
 	}
 	if r.Events != nil && len(r.Events) == 0 {
-		d.errs = append(d.errs, d.source.whole("events: the list is empty, so no event would be worked on; leave it out for connected_account.connected"))
+		d.fail(d.keys["events"], "the list is empty, so no event would be worked on; leave it out for connected_account.connected")
 	}
 	p := r.Policy
 	if p.Budget == "drop" && len(p.Drop) == 0 {
-		d.errs = append(d.errs, d.source.whole("policy: budget: drop needs drop: the list of keys to do without, first one first"))
+		d.fail(d.keys["budget"], "budget: drop needs drop: the list of keys to do without, first one first")
 	}
 	if p.Budget != "drop" && len(p.Drop) > 0 {
 		d.add(p.Drop[0].Fault(0, "drop is only read with budget: drop"))

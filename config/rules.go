@@ -6,7 +6,7 @@ import "time"
 // the format: the reader and the JSON Schema are made of them. yaml names the key; need, oneof, min and max bound the
 // value; doc says what it is for.
 type Rules struct {
-	Version int                `doc:"version of this format"                                     max:"1"         min:"1" need:"true" yaml:"version"`
+	Version int                `doc:"1, the version of this format"                                     max:"1"         min:"1" need:"true" yaml:"version"`
 	Events  []Text             `doc:"event types that are wanted; others are answered 200 ignored" yaml:"events"`
 	Lookups []Item[Lookup]     `doc:"what is asked of your own systems, by name"                  yaml:"lookups"`
 	Copy    []Expression       `doc:"maps of initial values, later map wins"                      yaml:"copy"`

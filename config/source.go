@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -32,17 +31,20 @@ func (e *RulesError) Error() string {
 
 // RulesErrors lists the errors of a rules file that err is made of; nil when it is made of others.
 func RulesErrors(err error) []*RulesError {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // every branch is walked
+	switch e := err.(type) { //nolint:errorlint // every branch is walked
+	case *RulesError:
+		return []*RulesError{e}
+	case interface{ Unwrap() error }:
+		return RulesErrors(e.Unwrap())
+	case interface{ Unwrap() []error }:
 		var all []*RulesError
-		for _, one := range joined.Unwrap() {
+		for _, one := range e.Unwrap() {
 			all = append(all, RulesErrors(one)...)
 		}
 		return all
+	default:
+		return nil
 	}
-	if one, ok := errors.AsType[*RulesError](err); ok {
-		return []*RulesError{one}
-	}
-	return nil
 }
 
 // source is the text of a rules file, for showing where something is wrong.
@@ -69,8 +71,9 @@ func newSource(file string, data []byte) *source {
 	return &source{file: file, lines: lines}
 }
 
-func (s *source) whole(format string, args ...any) error {
-	return &RulesError{File: s.file, Problem: fmt.Sprintf(format, args...)}
+// whole is an error of the file as such.
+func (s *source) whole(problem string) error {
+	return &RulesError{File: s.file, Line: 1, Column: 1, Problem: problem}
 }
 
 func (s *source) line(number int) string {
@@ -85,6 +88,19 @@ func (p place) fault(format string, args ...any) error {
 	return &RulesError{
 		File: p.source.file, Line: p.line, Column: p.column, Source: printable(p.source.masked(p.line)), Problem: fmt.Sprintf(format, args...),
 	}
+}
+
+// near is the place of a plain text where the YAML parser is a few columns off, as it is before trailing spaces.
+func (p place) near(text string) place {
+	line := p.source.line(p.line)
+	for _, off := range []int{0, -1, 1, -2, 2, -3, 3} {
+		rest := fromColumn(line, p.column+off)
+		if rest != "" && (strings.HasPrefix(rest, text) || rest[0] == '"' || rest[0] == '\'') {
+			p.column += off
+			break
+		}
+	}
+	return p
 }
 
 // inside is the place of the byte at offset of a value that starts at p and reads raw. Where the file spells the value
@@ -110,12 +126,11 @@ func (p place) insideBlock(raw string, offset int) place {
 	above := strings.Count(raw[:offset], "\n")
 	start := strings.LastIndexByte(raw[:offset], '\n') + 1
 	want, _, _ := strings.Cut(raw[start:], "\n")
-	line := p.source.line(p.line + 1 + above)
-	indent := len(line) - len(strings.TrimLeft(line, " "))
-	if want == "" || !strings.HasPrefix(line[indent:], want) {
+	line, is := strings.CutSuffix(p.source.line(p.line+1+above), want)
+	if want == "" || !is || strings.TrimSpace(line) != "" {
 		return p
 	}
-	return place{source: p.source, line: p.line + 1 + above, column: indent + 1 + utf8.RuneCountInString(raw[start:offset])}
+	return place{source: p.source, line: p.line + 1 + above, column: len(line) + 1 + utf8.RuneCountInString(raw[start:offset])}
 }
 
 // fromColumn is the part of line that starts at a column, counted in characters from 1.

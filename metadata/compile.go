@@ -62,9 +62,6 @@ func Compile(d Definition) (*Rules, error) {
 	c.copies()
 	c.tags()
 	c.lookups()
-	if err := errors.Join(c.errs...); err != nil {
-		return nil, err
-	}
 	c.order()
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err
@@ -82,6 +79,13 @@ type compiler struct {
 
 func (c *compiler) fail(at Place, offset int, format string, args ...any) {
 	c.errs = append(c.errs, fault(at, offset, fmt.Sprintf(format, args...)))
+}
+
+func withArticle(kind string) string {
+	if kind == kindObject {
+		return "an " + kind
+	}
+	return "a " + kind
 }
 
 func fault(at Place, offset int, problem string) error {
@@ -122,7 +126,7 @@ func (c *compiler) copies() {
 			continue
 		}
 		if kind := f.gives(); kind != "" && kind != kindObject {
-			c.fail(e.Place, 0, "copy wants a map, such as webview.custom_metadata; this gives a %s", kind)
+			c.fail(e.Place, 0, "copy wants a map, such as webview.custom_metadata; this gives %s", withArticle(kind))
 		}
 		c.rules.copies = append(c.rules.copies, copyRule{source: e.Text, formula: f})
 	}
@@ -139,7 +143,7 @@ func (c *compiler) tags() {
 		}
 		switch kind := f.gives(); kind {
 		case kindObject, kindList:
-			c.fail(t.Value.Place, 0, "tag %s: this gives a %s; a tag is a string, a boolean, a number or a time", quoteKey(t.Key), kind)
+			c.fail(t.Value.Place, 0, "tag %s: this gives %s; a tag is a string, a boolean, a number or a time", quoteKey(t.Key), withArticle(kind))
 		case kindUnknown:
 			c.fail(t.Value.Place, 0, "tag %s: this gives neither a string nor a boolean, a number or a time", quoteKey(t.Key))
 		}
@@ -158,7 +162,7 @@ func (c *compiler) lookups() {
 				continue
 			}
 			if kind := f.gives(); kind == kindObject || kind == kindList {
-				c.fail(p.Place, 0, "lookup %q: a parameter is one value, this gives a %s", l.Name, kind)
+				c.fail(p.Place, 0, "lookup %q: a parameter is one value, this gives %s", l.Name, withArticle(kind))
 			}
 			rule.params = append(rule.params, f)
 			rule.uses = append(rule.uses, f.lookups...)

@@ -289,7 +289,7 @@ func (f *formula) parameter(machine *vm.VM, names map[string]any) (any, error) {
 		return nil, ruleErr
 	}
 	if kind := kindOf(value); kind == kindList || kind == kindObject {
-		return nil, &RuleError{Expression: f.source, Kind: kind, Problem: "a parameter is one value, not a " + kind}
+		return nil, &RuleError{Expression: f.source, Kind: kind, Problem: "a parameter is one value, not " + withArticle(kind)}
 	}
 	return value, nil
 }

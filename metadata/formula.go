@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"errors"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/types"
 	"github.com/expr-lang/expr/vm"
 
 	"seamtag/internal/spelling"
@@ -44,14 +47,12 @@ func (c *compiler) formula(e Expression) *formula {
 
 // types are the names that expressions know. A lookup gives anything; only fields that are always there are typed, as a
 // null in a place that was compiled for a string would be an error.
-func (c *compiler) types() map[string]any {
-	names := make(map[string]any, len(subjects)+len(c.known))
-	for name, type_ := range subjectTypes {
-		names[name] = type_
-	}
+func (c *compiler) types() types.Map {
+	names := make(types.Map, len(subjects)+len(c.known))
 	for name := range c.known {
-		names[name] = anything
+		names[name] = types.Any
 	}
+	maps.Copy(names, subjectTypes)
 	return names
 }
 
@@ -62,21 +63,28 @@ func (c *compiler) explainSyntax(text string, err error) (offset int, problem st
 		return 0, "not an expression"
 	}
 	problem = said.Message
+	if problem == "unexpected token EOF" {
+		return len(text), "the expression ends too early"
+	}
 	if name, unknown := strings.CutPrefix(problem, "unknown name "); unknown {
-		problem = c.explainName(name)
+		problem = c.explainName(name, strings.Contains(text, name+"("))
 	}
 	return byteOffset(text, said.From), problem
 }
 
-func (c *compiler) explainName(name string) string {
+func (c *compiler) explainName(name string, called bool) string {
 	if name == "now" {
 		return "now() is another value each time, so the account would be written with every event; event.occurred_at says when it happened"
+	}
+	if hint := spelling.DidYouMean(name, builtin.Names); called && strings.HasPrefix(hint, ",") {
+		return "unknown function " + name + hint
 	}
 	names := slices.Clone(subjects)
 	for lookup := range c.known {
 		names = append(names, lookup)
 	}
 	slices.Sort(names)
+	names = slices.Compact(names)
 	return "unknown name " + name + spelling.DidYouMean(name, names)
 }
 

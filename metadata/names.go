@@ -24,10 +24,9 @@ var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func isName(s string) bool { return nameForm.MatchString(s) }
 
 var (
-	anything     = types.Any
 	anyObject    = types.Map{types.Extra: types.Any}
 	webviewTypes = types.Map{"custom_metadata": anyObject, types.Extra: types.Any}
-	subjectTypes = map[string]types.Type{
+	subjectTypes = types.Map{
 		"event": types.Map{
 			"event_id": types.String, "event_type": types.String, "connected_account_custom_metadata": anyObject, types.Extra: types.Any,
 		},

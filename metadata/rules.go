@@ -9,9 +9,6 @@ type Rules struct {
 	notes   []string
 }
 
-// Notes are what is allowed and yet probably not meant, for whoever wrote the rules.
-func (r *Rules) Notes() []string { return r.notes }
-
 // Policy is how rules meet what is already there. The zero Policy is not the default: see DefaultPolicy.
 type Policy struct {
 	Conflict Conflict // a tag meets a value that seamtag did not write
@@ -77,7 +74,7 @@ func (c copyRule) values(v views, copies map[string]any) map[string]any {
 // accept refuses what is no map. Null gives nothing.
 func (c copyRule) accept(value any) error {
 	if kind := kindOf(value); kind != kindNull && kind != kindObject {
-		return &RuleError{Expression: c.source, Kind: kind, Problem: "copy wants a map, this is a " + kind}
+		return &RuleError{Expression: c.source, Kind: kind, Problem: "copy wants a map, this is " + withArticle(kind)}
 	}
 	return nil
 }
