@@ -119,7 +119,7 @@ func TestRulesCheckTellsAProgramWhatIsWrong(t *testing.T) {
 	file := writeRules(t, "version: 1\ntags: {a: usr.id, b: 1 + }\n")
 	code, printed, _ := run(t, nil, "rules", "check", file, "--json")
 	want := `{"file":"` + file + `","ok":false,"errors":[{"line":2,"column":11,"problem":"unknown name usr: want account, event, origin or webview"},` +
-		`{"line":2,"column":21,"problem":"the expression ends too early"}]}` + "\n"
+		`{"line":2,"column":25,"problem":"the expression ends too early"}]}` + "\n"
 	if diff := cmp.Diff(want, printed); diff != "" || code != exitUsage {
 		t.Errorf("exit code %d, printed (-want +got):\n%s", code, diff)
 	}
