@@ -187,20 +187,26 @@ type EventQuery struct {
 // Events lists events in the order Seam gives them, newest first in production. Elements that are not events
 // ParseEvent accepts are left out.
 func (c *Client) Events(ctx context.Context, q EventQuery) ([]Event, error) {
+	events, _, err := c.events(ctx, q)
+	return events, err
+}
+
+// events also tells how many elements there were, with those left out.
+func (c *Client) events(ctx context.Context, q EventQuery) (events []Event, received int, err error) {
 	var answer struct {
 		Events []json.RawMessage `json:"events"`
 	}
 	const endpoint = "/events/list"
 	if err := c.call(ctx, endpoint, q.body(), "events", &answer); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	events := make([]Event, 0, len(answer.Events))
+	events = make([]Event, 0, len(answer.Events))
 	for _, raw := range answer.Events {
 		if ev, err := ParseEvent(raw); err == nil {
 			events = append(events, ev)
 		}
 	}
-	return events, nil
+	return events, len(answer.Events), nil
 }
 
 func (q EventQuery) body() map[string]any {
