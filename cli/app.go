@@ -102,7 +102,7 @@ func (a *app) assembleHandler() error {
 		a.publisher = queue.NewPublisher(a.queue)
 		a.closers = append(a.closers, a.publisher.Close)
 		o.Webhook = &handlers.WebhookOptions{
-			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer([]string{seam.TypeAccountConnected}),
+			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(wantedTypes()),
 		}
 	}
 	var err error

@@ -11,6 +11,9 @@ import (
 	"seamtag/seam"
 )
 
+// wantedTypes are the event types that the rules ask for.
+func wantedTypes() []string { return []string{seam.TypeAccountConnected} }
+
 // describer tells the door what a verified body is about, and whether its type is asked for. A body that cannot be read is
 // wanted: a vendor's event is kept and ends dead, visibly.
 func describer(types []string) func(body []byte) (queue.Message, bool) {

@@ -97,6 +97,15 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (r Rate) MarshalText() ([]byte, error) {
+	unit := "s"
+	if r.Per == time.Minute {
+		unit = "m"
+	}
+	return fmt.Appendf(nil, "%d/%s", r.Calls, unit), nil
+}
+
 // PerSecond is the rate in calls a second.
 func (r Rate) PerSecond() float64 { return float64(r.Calls) / r.Per.Seconds() }
 

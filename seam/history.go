@@ -48,7 +48,12 @@ func (c *Client) EachEvent(ctx context.Context, q EventQuery, visit func(events 
 func (c *Client) eachOfWindow(ctx context.Context, q EventQuery, seen, before map[string]bool, visit func([]Event) error) error {
 	q.Limit, q.Offset = historyPage, 0
 	for {
-		events, received, err := c.events(ctx, q)
+		var events []Event
+		var received int
+		err := Persist(ctx, func() (err error) {
+			events, received, err = c.events(ctx, q)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -73,7 +78,11 @@ func (c *Client) eachOfWindow(ctx context.Context, q EventQuery, seen, before ma
 func (c *Client) EachAccount(ctx context.Context, visit func([]Account) error) error {
 	q := AccountQuery{Limit: historyPage}
 	for {
-		page, err := c.Accounts(ctx, q)
+		var page AccountPage
+		err := Persist(ctx, func() (err error) {
+			page, err = c.Accounts(ctx, q)
+			return err
+		})
 		if err != nil {
 			return err
 		}
