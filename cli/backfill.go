@@ -111,7 +111,7 @@ func backfill(ctx context.Context, p Process, o backfillOptions) error {
 		return err
 	}
 	defer op.close()
-	b := &backfiller{operation: op, intake: newIntake(op.publisher, o.rate.PerSecond()), progress: newProgress(p), report: backfillReport{DryRun: o.dryRun}}
+	b := &backfiller{operation: op, intake: newIntake(op.queue, op.publisher, o.rate.PerSecond()), progress: newProgress(p), report: backfillReport{DryRun: o.dryRun}}
 	if o.source == sourceAccounts {
 		err = goOn(b.accounts(ctx), "seamtag backfill --source accounts")
 	} else {
@@ -199,21 +199,12 @@ func (b *backfiller) take(ctx context.Context, messages []queue.Message) error {
 }
 
 func (b *backfiller) count(ctx context.Context, messages []queue.Message) error {
-	ids := make([]string, len(messages))
-	for i := range messages {
-		ids[i] = messages[i].EventID
-	}
-	known, err := b.queue.KnownEvents(ctx, ids...)
+	fresh, err := b.intake.unknown(ctx, messages)
 	if err != nil {
 		return err
 	}
-	for _, k := range known {
-		b.report.Found++
-		if k {
-			b.report.Already++
-		} else {
-			b.report.Queued++
-		}
-	}
+	b.report.Found += len(messages)
+	b.report.Queued += len(fresh)
+	b.report.Already += len(messages) - len(fresh)
 	return nil
 }

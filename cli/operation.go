@@ -59,13 +59,33 @@ const atOnce = 64
 
 // intake queues what no webhook brought, at a pace that leaves room for what webhooks bring.
 type intake struct {
+	queue     *queue.Queue
 	publisher *queue.Publisher
 	pace      *rate.Limiter
 }
 
 // newIntake queues at most perSecond messages in a second.
-func newIntake(p *queue.Publisher, perSecond float64) *intake {
-	return &intake{publisher: p, pace: rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))}
+func newIntake(q *queue.Queue, p *queue.Publisher, perSecond float64) *intake {
+	return &intake{queue: q, publisher: p, pace: rate.NewLimiter(rate.Limit(perSecond), max(1, int(perSecond)))}
+}
+
+// unknown leaves out the messages whose event the log has seen.
+func (i *intake) unknown(ctx context.Context, messages []queue.Message) ([]queue.Message, error) {
+	ids := make([]string, len(messages))
+	for n := range messages {
+		ids[n] = messages[n].EventID
+	}
+	known, err := i.queue.KnownEvents(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	fresh := make([]queue.Message, 0, len(messages))
+	for n, m := range messages {
+		if !known[n] {
+			fresh = append(fresh, m)
+		}
+	}
+	return fresh, nil
 }
 
 // taken says what became of messages: of the rest, it is not known.
@@ -73,11 +93,15 @@ type taken struct{ queued, already, failed int }
 
 // queueOnce queues those messages whose event the log has not seen. The error is the first one of those that failed.
 func (i *intake) queueOnce(ctx context.Context, messages []queue.Message) (taken, error) {
+	fresh, err := i.unknown(ctx, messages)
+	if err != nil {
+		return taken{}, err
+	}
 	var mu sync.Mutex
-	var t taken
+	t := taken{already: len(messages) - len(fresh)}
 	group, publishing := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	for _, m := range messages {
+	for _, m := range fresh {
 		if i.pace.Wait(publishing) != nil {
 			break
 		}
@@ -96,7 +120,7 @@ func (i *intake) queueOnce(ctx context.Context, messages []queue.Message) (taken
 			return err
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
