@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"seamtag/config"
@@ -37,6 +38,7 @@ type appOptions struct {
 	registry *prometheus.Registry
 	limiter  seam.Limiter
 	tagged   func(seam.Event, metadata.Result) // told of every success; may be nil
+	tracer   trace.Tracer                      // nil = off
 }
 
 // app is one process: what receives, what works, and what both stand on.
@@ -87,7 +89,7 @@ func (a *app) assembleWorker() error {
 	a.closers = append(a.closers, client.Close)
 	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
-		Handler: w.handle, Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
+		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
 		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
 	})
 	return err
@@ -102,7 +104,7 @@ func (a *app) assembleHandler() error {
 		a.publisher = queue.NewPublisher(a.queue)
 		a.closers = append(a.closers, a.publisher.Close)
 		o.Webhook = &handlers.WebhookOptions{
-			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(wantedTypes()),
+			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(wantedTypes()), Tracer: a.tracer,
 		}
 	}
 	var err error

@@ -67,9 +67,14 @@ func serve(ctx context.Context, p Process, role Role) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	redis.onFailure(ctx, cancel)
+	tracer, closeTracing, err := startTracing(ctx, &c, role, log)
+	if err != nil {
+		return err
+	}
+	defer closeTracing()
 	a, err := newApp(appOptions{
 		config: &c, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
-		limiter: seam.NewPacer(c.SeamRate.PerSecond()),
+		limiter: seam.NewPacer(c.SeamRate.PerSecond()), tracer: tracer,
 	})
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -39,6 +38,8 @@ type Config struct {
 	LogLevel  LogLevel  `doc:"debug, info, warn or error"             env:"LOG_LEVEL"   envDefault:"info"`
 	LogFormat LogFormat `doc:"json or console; console on a terminal" docDefault:"json" env:"LOG_FORMAT"`
 
+	Tracing //nolint:embeddedstructfieldcheck // the order of the fields is that of the table
+
 	// FlyAppName is set by Fly.io on its Machines.
 	FlyAppName string `env:"FLY_APP_NAME"`
 
@@ -69,10 +70,10 @@ func Load(environ []string) (Config, error) {
 	if err != nil {
 		errs = append(errs, named(err)...)
 	}
-	if u, err := url.Parse(c.SeamEndpoint); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+	if !isPlainURL(c.SeamEndpoint) {
 		errs = append(errs, &Error{"SEAM_ENDPOINT", "is not an http or https URL, such as https://connect.getseam.com"})
 	}
-	return c, errors.Join(errs...)
+	return c, errors.Join(append(errs, c.check()...)...)
 }
 
 // named turns the library's errors into ours: it knows fields, people know variables.
@@ -156,7 +157,7 @@ type variable struct{ name, preset, meaning string }
 
 func variables() []variable {
 	var all []variable
-	for f := range reflect.TypeFor[Config]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		meaning := f.Tag.Get("doc")
 		if meaning == "" {
 			continue

@@ -49,6 +49,7 @@ type visit struct {
 	remote    string // the client's address
 	messageID string
 	entryID   string
+	traceID   string
 	outcome   string
 	err       error // why a 5xx
 }
@@ -133,6 +134,9 @@ func (d *door) note(v *visit, r *http.Request, took time.Duration) {
 	}
 	if v.entryID != "" {
 		line.Str("entry_id", v.entryID)
+	}
+	if v.traceID != "" {
+		line.Str("trace_id", v.traceID)
 	}
 	line.Err(v.err).Msg("request")
 }
