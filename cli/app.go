@@ -49,6 +49,7 @@ type app struct {
 	health    *queue.HealthCheck
 	publisher *queue.Publisher // nil where the role does not receive
 	consumer  *queue.Consumer  // nil where the role does not work
+	gap       *gapCheck        // nil where it is off, or the role does not work
 	handler   http.Handler
 	closers   []func() // in the order of making; called from the last
 }
@@ -87,12 +88,33 @@ func (a *app) assembleWorker() error {
 		return err
 	}
 	a.closers = append(a.closers, client.Close)
-	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged}
+	rewrites, err := newRewriteCounter(a.registry)
+	if err != nil {
+		return err
+	}
+	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged, rewrites: rewrites}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
 		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
 		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.assembleGapCheck(client)
+}
+
+func (a *app) assembleGapCheck(client *seam.Client) error {
+	counter, err := newGapCounter(a.registry)
+	if err != nil || a.config.GapCheck == 0 {
+		return err
+	}
+	publisher := queue.NewPublisher(a.queue)
+	a.closers = append(a.closers, publisher.Close)
+	a.gap = &gapCheck{
+		every: time.Duration(a.config.GapCheck), queue: a.queue, seam: client, intake: newIntake(a.queue, publisher, gapRate),
+		types: wantedTypes(), gaps: counter, log: a.log,
+	}
+	return nil
 }
 
 func (a *app) assembleHandler() error {
@@ -121,6 +143,9 @@ func (a *app) run(ctx context.Context, web, metrics net.Listener) error {
 	group.Go(func() error { return a.serveHTTP(ctx, metrics, metricsHandler(a.registry)) })
 	if a.consumer != nil {
 		group.Go(func() error { return a.consumer.Run(ctx) })
+	}
+	if a.gap != nil {
+		group.Go(func() error { a.gap.run(ctx); return nil })
 	}
 	return group.Wait() //nolint:wrapcheck // the parts say what they were doing
 }

@@ -34,6 +34,7 @@ type Config struct {
 	Concurrency Count    `doc:"events worked on at once, for each process"     env:"SEAMTAG_CONCURRENCY"   envDefault:"16"`
 	SeamRate    Rate     `doc:"API calls to Seam, N/s or N/m"                  env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
 	GiveUpAfter Duration `doc:"how long an event is tried before it is dead"   env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"`
+	GapCheck    Interval `doc:"how often workers look for events that no webhook brought; 0 is never" env:"SEAMTAG_GAP_CHECK" envDefault:"1h"`
 
 	LogLevel  LogLevel  `doc:"debug, info, warn or error"             env:"LOG_LEVEL"   envDefault:"info"`
 	LogFormat LogFormat `doc:"json or console; console on a terminal" docDefault:"json" env:"LOG_FORMAT"`
