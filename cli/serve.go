@@ -55,6 +55,7 @@ func serve(ctx context.Context, p Process, role Role) error {
 	if err != nil {
 		return err
 	}
+	tuneMemory(p.Environ)
 	log := newLogger(p, &c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -20,7 +20,7 @@ func wantedTypes() []string { return []string{seam.TypeAccountConnected} }
 // wanted: a vendor's event is kept and ends dead, visibly.
 func describer(types []string) func(body []byte) (queue.Message, bool) {
 	return func(body []byte) (queue.Message, bool) {
-		ev, err := seam.ParseEvent(body)
+		ev, err := seam.ParseHead(body)
 		if err != nil {
 			return queue.Message{}, true
 		}
