@@ -39,6 +39,7 @@ lint: ## check format, vet, modules and golangci-lint (version pinned in this fi
 	go mod verify
 	$(GOLANGCI_LINT) config verify
 	$(GOLANGCI_LINT) run ./...
+	cd bench && go vet -mod=mod ./...
 
 fuzz: ## run every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz $(FUZZTIME)
@@ -47,8 +48,9 @@ cover: deps ## write coverage.out and print the coverage of each function
 	go test -count=1 -timeout 8m -coverpkg=./... -coverprofile=coverage.out ./...
 	go tool cover -func=coverage.out
 
-bench: deps ## run every benchmark once
-	go test -run '^$$' -bench . -benchmem ./...
+bench: build ## compare with Echo, asynq and watermill side by side (8 min, quiet machine) and write docs/benchmarks.md
+	cd bench && go build -mod=mod -o ../dist/bench .
+	dist/bench -binary ./$(BINARY) -report docs/benchmarks.md
 
 image: ## build the container image seamtag:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t seamtag:$(VERSION) .

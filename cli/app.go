@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"seamtag/config"
@@ -41,6 +42,7 @@ type appOptions struct {
 	registry *prometheus.Registry
 	limiter  seam.Limiter
 	tagged   func(seam.Event, metadata.Result) // told of every success; may be nil
+	tracer   trace.Tracer                      // nil = off
 }
 
 // app is one process: what receives, what works, and what both stand on.
@@ -48,11 +50,13 @@ type app struct {
 	appOptions
 
 	queue     *queue.Queue
+	client    *seam.Client // nil where the role does not work
 	loading   rulesOptions
 	rules     *currentRules
 	health    *queue.HealthCheck
 	publisher *queue.Publisher // nil where the role does not receive
 	consumer  *queue.Consumer  // nil where the role does not work
+	gap       *gapCheck        // nil where it is off, or the role does not work
 	handler   http.Handler
 	closers   []func() // in the order of making; called from the last
 }
@@ -92,15 +96,15 @@ func (a *app) assemble() error {
 func (a *app) assembleRules() error {
 	a.loading = rulesOptions{config: a.config, environ: a.environ}
 	if a.role.works() {
-		client, err := newSeamClient(a.config, a.limiter, a.registry)
-		if err != nil {
+		var err error
+		if a.client, err = newSeamClient(a.config, a.limiter, a.registry); err != nil {
 			return err
 		}
-		a.closers = append(a.closers, client.Close)
+		a.closers = append(a.closers, a.client.Close)
 		if a.loading.metrics, err = lookup.NewMetrics(a.registry); err != nil {
 			return err
 		}
-		a.loading.seam = client
+		a.loading.seam = a.client
 	}
 	set, err := openRules(a.loading)
 	if err != nil {
@@ -113,13 +117,33 @@ func (a *app) assembleRules() error {
 }
 
 func (a *app) assembleWorker() error {
-	var err error
-	w := &worker{rules: a.rules, tagged: a.tagged}
+	rewrites, err := newRewriteCounter(a.registry)
+	if err != nil {
+		return err
+	}
+	w := &worker{rules: a.rules, tagged: a.tagged, rewrites: rewrites}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
-		Handler: w.handle, Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
+		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
 		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return a.assembleGapCheck()
+}
+
+func (a *app) assembleGapCheck() error {
+	counter, err := newGapCounter(a.registry)
+	if err != nil || a.config.GapCheck == 0 {
+		return err
+	}
+	publisher := queue.NewPublisher(a.queue)
+	a.closers = append(a.closers, publisher.Close)
+	a.gap = &gapCheck{
+		every: time.Duration(a.config.GapCheck), queue: a.queue, seam: a.client, intake: newIntake(a.queue, publisher, gapRate),
+		types: a.rules.events, gaps: counter, log: a.log,
+	}
+	return nil
 }
 
 func (a *app) assembleHandler() error {
@@ -131,7 +155,7 @@ func (a *app) assembleHandler() error {
 		a.publisher = queue.NewPublisher(a.queue)
 		a.closers = append(a.closers, a.publisher.Close)
 		o.Webhook = &handlers.WebhookOptions{
-			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(a.rules),
+			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(a.rules), Tracer: a.tracer,
 		}
 	}
 	var err error
@@ -149,6 +173,9 @@ func (a *app) run(ctx context.Context, web, metrics net.Listener) error {
 	group.Go(func() error { return a.heed(ctx) })
 	if a.consumer != nil {
 		group.Go(func() error { return a.consumer.Run(ctx) })
+	}
+	if a.gap != nil {
+		group.Go(func() error { a.gap.run(ctx); return nil })
 	}
 	return group.Wait() //nolint:wrapcheck // the parts say what they were doing
 }

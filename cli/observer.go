@@ -34,6 +34,9 @@ func logSettlement(log zerolog.Logger, s queue.Settlement) {
 	d := s.Delivery
 	event.Str("stream_id", d.EntryID).Str("event_id", d.EventID).Str("account_id", d.Key).Str("status", string(s.Status)).
 		Int("attempt", d.Attempt).Dur("took", s.Took)
+	if id := traceIDOf(d.Trace); id != "" {
+		event.Str("trace_id", id)
+	}
 	if s.Reason != "" {
 		event.Str("reason", s.Reason)
 	}

@@ -92,7 +92,7 @@ func newRoot(p Process) *cobra.Command {
 		return usage(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newDemo(p), newServe(p), newSend(p), newRules(p), newVersion(p), newEnvironmentHelp())
+	root.AddCommand(newDemo(p), newServe(p), newSend(p), newBackfill(p), newRules(p), newLedger(p), newVersion(p), newEnvironmentHelp())
 	return root
 }
 

@@ -114,6 +114,13 @@ func (c *currentRules) use() (set *ruleSet, release func()) {
 	return c.set, c.set.users.Done
 }
 
+// events are the types that are wanted now.
+func (c *currentRules) events() []string {
+	set, release := c.use()
+	defer release()
+	return set.events
+}
+
 // replace puts another set in force and ends the old one after its last user.
 func (c *currentRules) replace(next *ruleSet) {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"seamtag/seam"
 )
 
-// newSeamClient makes the client of the configuration, its calls counted.
+// newSeamClient makes the client of the configuration, its calls counted and traced.
 func newSeamClient(c *config.Config, limiter seam.Limiter, registerer prometheus.Registerer) (*seam.Client, error) {
 	observe, err := seamMetrics(registerer)
 	if err != nil {
@@ -27,8 +28,8 @@ func newSeamClient(c *config.Config, limiter seam.Limiter, registerer prometheus
 	return client, nil
 }
 
-// seamMetrics counts calls; status 0 means that there was no answer.
-func seamMetrics(r prometheus.Registerer) (func(endpoint string, status int, took time.Duration), error) {
+// seamMetrics counts calls, and makes the spans of those that are traced; status 0 means that there was no answer.
+func seamMetrics(r prometheus.Registerer) (func(ctx context.Context, endpoint string, status int, took time.Duration), error) {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "seamtag_seam_requests_total", Help: "Calls to Seam, by endpoint and HTTP status; 0 is no answer.",
 	}, []string{"endpoint", "status"})
@@ -37,7 +38,8 @@ func seamMetrics(r prometheus.Registerer) (func(endpoint string, status int, too
 		Buckets: []float64{.025, .05, .1, .2, .4, .8, 1.5, 3, 6, 12, 30},
 	}, []string{"endpoint"})
 	err := errors.Join(r.Register(requests), r.Register(took))
-	return func(endpoint string, status int, d time.Duration) {
+	return func(ctx context.Context, endpoint string, status int, d time.Duration) {
+		spanOfSeamCall(ctx, endpoint, status, d)
 		requests.WithLabelValues(endpoint, strconv.Itoa(status)).Inc()
 		took.WithLabelValues(endpoint).Observe(d.Seconds())
 	}, err

@@ -56,6 +56,7 @@ func serve(ctx context.Context, p Process, role Role) error {
 	if err != nil {
 		return err
 	}
+	tuneMemory(p.Environ)
 	log := newLogger(p, &c)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -68,12 +69,16 @@ func serve(ctx context.Context, p Process, role Role) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	redis.onFailure(ctx, cancel)
+	tracer, closeTracing, err := startTracing(ctx, &c, role, log)
+	if err != nil {
+		return err
+	}
+	defer closeTracing()
 	hangups, ignore := p.hangups()
 	defer ignore()
 	a, err := newApp(appOptions{
-		hangups: hangups,
-		config:  &c, environ: p.Environ, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
-		limiter: seam.NewPacer(c.SeamRate.PerSecond()),
+		config: &c, environ: p.Environ, hangups: hangups, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
+		limiter: seam.NewPacer(c.SeamRate.PerSecond()), tracer: tracer,
 	})
 	if err != nil {
 		return err

@@ -88,9 +88,14 @@ func (s *stack) start(environ ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	log := zerolog.New(s.log).Level(level)
+	tracer, closeTracing, err := startTracing(s.t.Context(), &c, roleAll, log)
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	s.app, err = newApp(appOptions{
-		config: &c, environ: environ, hangups: s.hangups, role: roleAll, redisURL: s.redis.URL(), log: zerolog.New(s.log).Level(level), registry: prometheus.NewRegistry(),
-		limiter: seam.NewPacer(c.SeamRate.PerSecond()),
+		config: &c, environ: environ, hangups: s.hangups, role: roleAll, redisURL: s.redis.URL(), log: log, registry: prometheus.NewRegistry(),
+		limiter: seam.NewPacer(c.SeamRate.PerSecond()), tracer: tracer,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -115,6 +120,7 @@ func (s *stack) start(environ ...string) {
 		if err := <-done; err != nil {
 			s.t.Errorf("run: %v", err)
 		}
+		closeTracing()
 	})
 	s.t.Cleanup(s.stop)
 }

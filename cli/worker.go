@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"seamtag/metadata"
 	"seamtag/metadata/lookup"
 	"seamtag/queue"
@@ -16,7 +18,7 @@ import (
 // read is wanted: a vendor's event is kept and ends dead, visibly.
 func describer(rules *currentRules) func(body []byte) (queue.Message, bool) {
 	return func(body []byte) (queue.Message, bool) {
-		ev, err := seam.ParseEvent(body)
+		ev, err := seam.ParseHead(body)
 		if err != nil {
 			return queue.Message{}, true
 		}
@@ -34,8 +36,16 @@ func messageOf(ev seam.Event) queue.Message {
 
 // worker is the glue between a delivery and the tagging of its account.
 type worker struct {
-	rules  *currentRules
-	tagged func(seam.Event, metadata.Result) // told of every success; may be nil
+	rules    *currentRules
+	tagged   func(seam.Event, metadata.Result) // told of every success; may be nil
+	rewrites prometheus.Counter
+}
+
+func newRewriteCounter(r prometheus.Registerer) (prometheus.Counter, error) {
+	c := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "seamtag_rewrites_total", Help: "Updates sent again, as another writer came between the update and its read-back.",
+	})
+	return c, r.Register(c) //nolint:wrapcheck // says which metric
 }
 
 // handle implements queue.Handler.
@@ -54,6 +64,7 @@ func (w *worker) handle(ctx context.Context, d *queue.Delivery) (queue.Outcome, 
 	if err != nil {
 		return queue.Outcome{State: ledger.Encode()}, instruct(err)
 	}
+	w.rewrites.Add(float64(result.Rewrites))
 	shown, err := json.Marshal(result)
 	if err != nil {
 		return queue.Outcome{State: ledger.Encode()}, queue.Backoff("error", err)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"reflect"
 	"slices"
@@ -35,9 +34,12 @@ type Config struct {
 	Concurrency Count    `doc:"events worked on at once, for each process"     env:"SEAMTAG_CONCURRENCY"   envDefault:"16"`
 	SeamRate    Rate     `doc:"API calls to Seam, N/s or N/m"                  env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
 	GiveUpAfter Duration `doc:"how long an event is tried before it is dead"   env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"`
+	GapCheck    Interval `doc:"how often workers look for events that no webhook brought; 0 is never" env:"SEAMTAG_GAP_CHECK" envDefault:"1h"`
 
 	LogLevel  LogLevel  `doc:"debug, info, warn or error"             env:"LOG_LEVEL"   envDefault:"info"`
 	LogFormat LogFormat `doc:"json or console; console on a terminal" docDefault:"json" env:"LOG_FORMAT"`
+
+	Tracing //nolint:embeddedstructfieldcheck // the order of the fields is that of the table
 
 	// FlyAppName is set by Fly.io on its Machines.
 	FlyAppName string `env:"FLY_APP_NAME"`
@@ -69,10 +71,10 @@ func Load(environ []string) (Config, error) {
 	if err != nil {
 		errs = append(errs, named(err)...)
 	}
-	if u, err := url.Parse(c.SeamEndpoint); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+	if !isPlainURL(c.SeamEndpoint) {
 		errs = append(errs, &Error{"SEAM_ENDPOINT", "is not an http or https URL, such as https://connect.getseam.com"})
 	}
-	return c, errors.Join(errs...)
+	return c, errors.Join(append(errs, c.check()...)...)
 }
 
 // named turns the library's errors into ours: it knows fields, people know variables.
@@ -162,7 +164,7 @@ type variable struct{ name, preset, meaning string }
 
 func variables() []variable {
 	var all []variable
-	for f := range reflect.TypeFor[Config]().Fields() {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		meaning := f.Tag.Get("doc")
 		if meaning == "" {
 			continue

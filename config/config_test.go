@@ -60,6 +60,7 @@ func TestWrongValuesNameTheVariableAndTheMend(t *testing.T) {
 	for value, want := range map[string]string{
 		"SEAMTAG_RETENTION=30d":              `SEAMTAG_RETENTION: "30d" is not a positive duration: write it as 90s, 15m or 720h (there is no unit for days)`,
 		"SEAMTAG_GIVE_UP_AFTER=-1h":          `SEAMTAG_GIVE_UP_AFTER: "-1h" is not a positive duration: write it as 90s, 15m or 720h (there is no unit for days)`,
+		"SEAMTAG_GAP_CHECK=hourly":           `SEAMTAG_GAP_CHECK: "hourly" is neither a duration, such as 15m or 1h, nor 0`,
 		"SEAMTAG_CONCURRENCY=0":              `SEAMTAG_CONCURRENCY: "0" is not a number from 1 to 10000`,
 		"SEAMTAG_SEAM_RATE=10":               `SEAMTAG_SEAM_RATE: "10" is not a rate: write it as 10/s or 300/m`,
 		"SEAMTAG_SEAM_RATE=10/h":             `SEAMTAG_SEAM_RATE: "10/h" is not a rate: write it as 10/s or 300/m`,

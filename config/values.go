@@ -79,6 +79,19 @@ func (s Secrets) Reveal() []string {
 	return list
 }
 
+// Interval is a Duration that may be 0, for never.
+type Interval time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (i *Interval) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil || v < 0 {
+		return invalid("%q is neither a duration, such as 15m or 1h, nor 0", text)
+	}
+	*i = Interval(v)
+	return nil
+}
+
 // Rate is a number of calls in a time.
 type Rate struct {
 	Calls int
@@ -95,6 +108,15 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	}
 	*r = Rate{Calls: n, Per: per}
 	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Rate) MarshalText() ([]byte, error) {
+	unit := "s"
+	if r.Per == time.Minute {
+		unit = "m"
+	}
+	return fmt.Appendf(nil, "%d/%s", r.Calls, unit), nil
 }
 
 // PerSecond is the rate in calls a second.

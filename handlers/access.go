@@ -46,8 +46,10 @@ type visit struct {
 	status    int
 	route     string // the template, never the path as sent
 	requestID string
+	remote    string // the client's address
 	messageID string
 	entryID   string
+	traceID   string
 	outcome   string
 	err       error // why a 5xx
 }
@@ -80,7 +82,7 @@ func noteRoute(next echo.HandlerFunc) echo.HandlerFunc {
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	v := d.visits.Get().(*visit) //nolint:forcetypeassert // the pool holds nothing else
-	*v = visit{ResponseWriter: w, requestID: requestID(r.Header)}
+	*v = visit{ResponseWriter: w, requestID: requestID(r.Header), remote: d.remote(r)}
 	h := w.Header()
 	h["X-Content-Type-Options"] = d.nosniff
 	h["Cache-Control"] = d.noStore
@@ -123,7 +125,7 @@ func panicText(value any) string {
 func (d *door) note(v *visit, r *http.Request, took time.Duration) {
 	line := d.log.WithLevel(level(v))
 	line.Str("method", method(r.Method)).Str("path", v.route).Int("status", v.status).Dur("took", took).
-		Str("request_id", v.requestID).Str("remote", d.remote(r))
+		Str("request_id", v.requestID).Str("remote", v.remote)
 	if v.outcome != "" {
 		line.Str("outcome", v.outcome)
 	}
@@ -132,6 +134,9 @@ func (d *door) note(v *visit, r *http.Request, took time.Duration) {
 	}
 	if v.entryID != "" {
 		line.Str("entry_id", v.entryID)
+	}
+	if v.traceID != "" {
+		line.Str("trace_id", v.traceID)
 	}
 	line.Err(v.err).Msg("request")
 }

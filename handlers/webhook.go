@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"seamtag/queue"
 )
@@ -40,6 +41,8 @@ type WebhookOptions struct {
 	Describe func(body []byte) (m queue.Message, wanted bool)
 	// PublishTimeout bounds Publish, so that the answer comes in under 5 s. Default: 4 s.
 	PublishTimeout time.Duration
+	// Tracer makes the spans of a webhook. Default: none are made.
+	Tracer trace.Tracer
 	// Now is the clock that timestamps are compared with. Default: time.Now.
 	Now func() time.Time
 }
@@ -50,6 +53,7 @@ type webhook struct {
 	describe  func([]byte) (queue.Message, bool)
 	timeout   time.Duration
 	now       func() time.Time
+	tracer    trace.Tracer // nil = off
 	metrics   *metrics
 	bodies    sync.Pool
 }
@@ -74,7 +78,7 @@ func newWebhook(o WebhookOptions, r prometheus.Registerer) (*webhook, error) {
 	}
 	return &webhook{
 		verifier: verifier, publisher: o.Publisher, describe: o.Describe, timeout: o.PublishTimeout, now: o.Now,
-		metrics: m, bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }},
+		tracer: o.Tracer, metrics: m, bodies: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}, nil
 }
 
@@ -96,7 +100,10 @@ type accepted struct {
 func (w *webhook) receive(c echo.Context) error {
 	began := time.Now()
 	v := visitOf(c)
-	got := w.judge(c.Request(), v)
+	ctx, span := w.startWebhook(c.Request().Context(), v)
+	defer span.End()
+	got := w.judge(ctx, c.Request(), v)
+	noteWebhook(span, got)
 	v.outcome, v.entryID = got.outcome, got.entryID
 	defer func() { w.metrics.observe(got.outcome, time.Since(began)) }()
 	if got.problem == "" {
@@ -109,7 +116,7 @@ func (w *webhook) receive(c echo.Context) error {
 }
 
 // judge goes from the cheap questions to the dear ones: headers, then the body, then its signature, then Redis.
-func (w *webhook) judge(r *http.Request, v *visit) verdict {
+func (w *webhook) judge(ctx context.Context, r *http.Request, v *visit) verdict {
 	sets, n, err := envelopes(r.Header)
 	if err != nil {
 		return verdict{outcome: badHeaders, status: http.StatusBadRequest, problem: err.Error()}
@@ -135,13 +142,16 @@ func (w *webhook) judge(r *http.Request, v *visit) verdict {
 		return verdict{outcome: ignored, status: http.StatusOK}
 	}
 	m.ID, m.Body, m.ReceivedAt = id, body.Bytes(), w.now()
-	return w.publish(r.Context(), m, v, body)
+	return w.publish(ctx, m, v, body)
 }
 
 func (w *webhook) publish(ctx context.Context, m queue.Message, v *visit, body *bytes.Buffer) verdict {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
+	ctx, span := w.startPublish(ctx, &m)
+	defer span.End()
 	receipt, err := w.publisher.Publish(ctx, m)
+	notePublish(span, receipt, err)
 	if err != nil {
 		// The body is left to the garbage collector: a publisher that gave up waiting may still be sending it.
 		v.err = err

@@ -20,6 +20,7 @@ type draft struct {
 	sources map[string]string // of the keys in final that are ours, by copy now or by a tag
 	owned   map[string]any
 	given   []string // keys of copy that have had their chance
+	kept    []string // keys of tags where another writer's value stays; sorted
 	missing *Missing
 }
 
@@ -84,6 +85,9 @@ func (m *draft) tag() error {
 		}
 		before := m.final[key]
 		if foreign := before != nil && !m.in.Ledger.wrote(key, before); foreign && (keep || equal(before, value)) {
+			if !equal(before, value) {
+				m.kept = append(m.kept, key)
+			}
 			continue
 		}
 		m.final[key], m.owned[key], m.sources[key] = value, value, m.in.Tags[key].Source

@@ -31,6 +31,7 @@ type Decision struct {
 	Removed  []string // sorted
 	Restored []string // sorted
 	Dropped  []string // keys left out for the budget, in the order of policy.drop
+	Kept     []string // keys of tags where another writer's value is kept, sorted
 	Sources  map[string]string
 	Origin   *Sighting
 	Latest   *Sighting
@@ -54,7 +55,7 @@ func Plan(in Input) (Decision, error) {
 		}
 	}
 	if m.overBudget() {
-		return Decision{}, &RuleError{Problem: fmt.Sprintf("%d keys, Seam takes %d: %s",
+		return Decision{}, &RuleError{OverBudget: true, Problem: fmt.Sprintf("%d keys, Seam takes %d: %s",
 			len(m.final), maxKeys, quoteKeys(sortedKeys(m.final)))}
 	}
 	d := m.decide()
@@ -94,6 +95,7 @@ func (m *draft) decide() Decision {
 	d := Decision{
 		Metadata: m.final, Changed: m.changed(),
 		Set: map[string]any{}, Sources: map[string]string{},
+		Kept:   m.kept,
 		Origin: m.views.origin, Latest: m.views.latest,
 		ledger: m.ledger(),
 	}

@@ -104,6 +104,7 @@ func (t *Tagger) read(ctx context.Context, ev seam.Event, ledger Ledger) (Input,
 		return Input{}, err //nolint:wrapcheck // both say what they were doing
 	}
 	in.Webview, in.WebviewAt, in.WebviewGone = found.webview, found.at, found.gone
+	in.Event = dated(in.Event, in.Account, in.WebviewAt, ledger)
 	return in, nil
 }
 

@@ -28,6 +28,7 @@ type RuleError struct {
 	Expression string // empty when no one expression is at fault
 	Kind       string // of the value: string, boolean, number, list, object, null, time; empty when it does not matter
 	Problem    string
+	OverBudget bool // more keys than Seam takes
 }
 
 // Error reads like `tag "plan" (customer.plan): a list cannot be written, …`.

@@ -51,6 +51,14 @@ func (d *Delivery) noteExtended(asked time.Time) {
 	d.extended.Store(asked.UnixNano())
 }
 
+// shelf is where the entry stands as its record says; none while it is queued.
+func (d *Delivery) shelf() shelf {
+	if d.record.Status == "" || d.record.Status == Queued {
+		return shelf{}
+	}
+	return shelf{d.record.Status, d.record.Reason, d.Type}
+}
+
 func (d *Delivery) lockToken() string {
 	if d.Key == "" {
 		return ""

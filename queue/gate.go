@@ -104,6 +104,18 @@ type PauseState struct {
 	Since  time.Time `json:"since"`
 }
 
+// parsePause reads what a process that pauses left for the others; nil where there is nothing.
+func parsePause(text string) *PauseState {
+	if text == "" {
+		return nil
+	}
+	p := &PauseState{}
+	if err := json.Unmarshal([]byte(text), p); err != nil {
+		p.Reason = "unknown"
+	}
+	return p
+}
+
 func (g *gate) current() *PauseState {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -82,14 +81,7 @@ func (q *Queue) health(ctx context.Context) Health {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return Health{Err: err}
 	}
-	h := Health{Waiting: open.Val(), Oldest: oldestOf(oldest)}
-	if text := paused.Val(); text != "" {
-		h.Paused = &PauseState{}
-		if err := json.Unmarshal([]byte(text), h.Paused); err != nil {
-			h.Paused.Reason = "unknown"
-		}
-	}
-	return h
+	return Health{Waiting: open.Val(), Oldest: oldestOf(oldest), Paused: parsePause(paused.Val())}
 }
 
 // oldestVersion is the first Redis with all commands that the scripts use (XAUTOCLAIM, XTRIM MINID).

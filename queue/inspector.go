@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,12 +29,15 @@ type Entry struct {
 
 // Filter narrows a list. Zero fields do not.
 type Filter struct {
-	Status Status
-	Key    string
-	Type   string
-	Reason string
-	Since  time.Time // arrival, inclusive
-	Until  time.Time // arrival, exclusive
+	Status    Status
+	Ended     bool // only what has ended, in whichever status
+	Key       string
+	Type      string
+	Reason    string
+	EventID   string
+	MessageID string
+	Since     time.Time // arrival, inclusive
+	Until     time.Time // arrival, exclusive
 }
 
 // Page is a part of a list, newest first.
@@ -70,7 +71,8 @@ func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
 	return entries[0], nil
 }
 
-// List reads entries, newest first, from the smallest index that holds what the filter asks for.
+// List reads entries, newest first, from the smallest indexes that hold what the filter asks for. It looks at no more than
+// 2,000 entries for a page, so that its time is bounded whatever is retained.
 func (q *Queue) List(ctx context.Context, f Filter, cursor string, limit int) (Page, error) {
 	if cursor != "" && !cursorForm.MatchString(cursor) {
 		return Page{}, ErrCursor
@@ -78,103 +80,66 @@ func (q *Queue) List(ctx context.Context, f Filter, cursor string, limit int) (P
 	if limit <= 0 || limit > maxPage {
 		limit = maxPage
 	}
-	page := Page{Next: cursor}
-	for scanned := 0; scanned < maxScan && len(page.Entries) < limit; {
-		ids, err := q.ids(ctx, f, page.Next, min(max(limit, 50), maxPage))
-		if err != nil {
-			return Page{}, fmt.Errorf("queue: list: %w", err)
-		}
-		if len(ids) == 0 {
-			page.Next = ""
-			return page, nil
-		}
-		entries, err := q.entries(ctx, ids)
-		if err != nil {
-			return Page{}, fmt.Errorf("queue: list: %w", err)
-		}
-		page.Next = ids[len(ids)-1]
-		for _, e := range entries {
-			if !f.matches(&e) {
-				continue
-			}
-			if page.Entries = append(page.Entries, e); len(page.Entries) == limit {
-				page.Next = e.EntryID
-				break
-			}
-		}
-		scanned += len(ids)
+	page, err := q.list(ctx, f, cursor, limit)
+	if err != nil {
+		return Page{}, fmt.Errorf("queue: list: %w", err)
 	}
 	return page, nil
 }
 
-func (f *Filter) matches(e *Entry) bool {
-	return (f.Status == "" || e.Status == f.Status) && (f.Key == "" || e.Key == f.Key) &&
-		(f.Type == "" || e.Type == f.Type) && (f.Reason == "" || e.Reason == f.Reason)
-}
-
-// ids answers up to n entry ids before the cursor, newest first.
-func (q *Queue) ids(ctx context.Context, f Filter, cursor string, n int) ([]string, error) {
-	switch {
-	case f.Key != "":
-		return q.idsOfIndex(ctx, q.keys.index(f.Key), f, cursor, n)
-	case f.Status.Ended():
-		return q.idsOfIndex(ctx, q.keys.ended(f.Status), f, cursor, n)
-	case f.Status != "":
-		return q.idsOfIndex(ctx, q.keys.open(), f, cursor, n)
+func (q *Queue) list(ctx context.Context, f Filter, cursor string, limit int) (Page, error) {
+	f.Since, f.Until = wholeMillis(f.Since), wholeMillis(f.Until)
+	from, err := q.where(ctx, &f)
+	if err != nil || from.nowhere() {
+		return Page{}, err
 	}
-	return q.idsOfLog(ctx, f, cursor, n)
-}
-
-func (q *Queue) idsOfLog(ctx context.Context, f Filter, cursor string, n int) ([]string, error) {
-	newest, oldest := "+", "-"
-	if !f.Until.IsZero() {
-		newest = "(" + strconv.FormatInt(f.Until.UnixMilli(), 10) + "-0"
-	}
-	if cursor != "" {
-		newest = "(" + cursor
-	}
-	if !f.Since.IsZero() {
-		oldest = strconv.FormatInt(f.Since.UnixMilli(), 10)
-	}
-	messages, err := q.rdb.XRevRangeN(ctx, q.keys.log(), newest, oldest, int64(n)).Result()
-	ids := make([]string, 0, len(messages))
-	for _, m := range messages {
-		ids = append(ids, m.ID)
-	}
-	return ids, err
-}
-
-// idsOfIndex reads a zset by arrival. Members of one millisecond are in lexical order, so the cursor's own millisecond is
-// read again and what came before is left out.
-func (q *Queue) idsOfIndex(ctx context.Context, key string, f Filter, cursor string, n int) ([]string, error) {
-	by := &redis.ZRangeBy{Min: "-inf", Max: "+inf", Count: int64(n)}
-	if !f.Since.IsZero() {
-		by.Min = strconv.FormatInt(f.Since.UnixMilli(), 10)
-	}
-	if !f.Until.IsZero() {
-		by.Max = "(" + strconv.FormatInt(f.Until.UnixMilli(), 10)
-	}
-	cursorMS, _, _ := strings.Cut(cursor, "-")
-	if cursor != "" {
-		by.Max = cursorMS
-	}
-	for {
-		ids, err := q.rdb.ZRevRangeByScore(ctx, key, by).Result()
-		if err != nil || cursor == "" {
-			return ids, err
+	page := Page{Next: cursor}
+	n := max(limit+1, 50) // one more shows whether there is a next page
+	for scanned := 0; scanned < maxScan; scanned += n {
+		ids, err := q.ids(ctx, from, f, page.Next, n)
+		if err != nil {
+			return Page{}, err
 		}
-		left := ids[:0:0]
-		for _, id := range ids {
-			if ms, _, _ := strings.Cut(id, "-"); ms != cursorMS || id < cursor {
-				left = append(left, id)
+		entries, err := q.entries(ctx, ids)
+		if err != nil {
+			return Page{}, err
+		}
+		for _, e := range entries {
+			if !f.matches(&e) {
+				continue
 			}
+			if len(page.Entries) == limit {
+				page.Next = page.Entries[limit-1].EntryID
+				return page, nil
+			}
+			page.Entries = append(page.Entries, e)
 		}
-		if len(left) > 0 || len(ids) < int(by.Count) {
-			return left, nil
+		if len(ids) < n {
+			page.Next = ""
+			return page, nil
 		}
-		by.Offset += by.Count // a millisecond with more entries than one read
+		page.Next = ids[n-1]
 	}
+	return page, nil
 }
+
+// wholeMillis is the first millisecond that is not before t: arrivals have no finer time.
+func wholeMillis(t time.Time) time.Time {
+	if whole := t.Truncate(time.Millisecond); !whole.Equal(t) {
+		return whole.Add(time.Millisecond)
+	}
+	return t
+}
+
+func (f *Filter) matches(e *Entry) bool {
+	at := arrival(e.EntryID)
+	return is(f.Status, e.Status) && (!f.Ended || e.Status.Ended()) && is(f.Key, e.Key) && is(f.Type, e.Type) &&
+		is(f.Reason, e.Reason) && is(f.EventID, e.EventID) && is(f.MessageID, e.ID) &&
+		!at.Before(f.Since) && (f.Until.IsZero() || at.Before(f.Until))
+}
+
+// is says whether what was asked for is what there is; nothing asked for is anything.
+func is[T ~string](asked, there T) bool { return asked == "" || asked == there }
 
 // entries reads log entries and records in one round trip. Ids that the log no longer holds are left out.
 func (q *Queue) entries(ctx context.Context, ids []string) ([]Entry, error) {
@@ -204,70 +169,4 @@ func entryOf(id string, fields map[string]string, r record) Entry {
 		Message: messageOf(fields), EntryID: id, Status: r.Status, Reason: r.Reason, Error: r.Error, Attempts: r.Attempts,
 		Deliveries: r.Deliveries, Replays: r.Replays, EndedAt: r.EndedAt, Result: r.Result, History: r.History,
 	}
-}
-
-// Stats counts what is retained, by where it stands.
-type Stats struct {
-	Waiting int64            // all that has not ended
-	Due     int64            // of these, what waits for its time
-	Ended   map[Status]int64 // retained, by terminal status
-	Oldest  time.Time        // arrival of the oldest that has not ended; zero where there is none
-}
-
-// Stats reads the counts in one round trip.
-func (q *Queue) Stats(ctx context.Context) (Stats, error) {
-	var open, due *redis.IntCmd
-	var oldest *redis.ZSliceCmd
-	ended := make(map[Status]*redis.IntCmd, len(terminal))
-	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		open, due = p.ZCard(ctx, q.keys.open()), p.ZCard(ctx, q.keys.due())
-		oldest = p.ZRangeWithScores(ctx, q.keys.open(), 0, 0)
-		for _, s := range terminal {
-			ended[s] = p.ZCard(ctx, q.keys.ended(s))
-		}
-		return nil
-	})
-	if err != nil {
-		return Stats{}, fmt.Errorf("queue: count: %w", err)
-	}
-	s := Stats{Waiting: open.Val(), Due: due.Val(), Ended: make(map[Status]int64, len(terminal)), Oldest: oldestOf(oldest)}
-	for status, n := range ended {
-		s.Ended[status] = n.Val()
-	}
-	return s, nil
-}
-
-func oldestOf(first *redis.ZSliceCmd) time.Time {
-	if z := first.Val(); len(z) > 0 {
-		return time.UnixMilli(int64(z[0].Score))
-	}
-	return time.Time{}
-}
-
-// Replay puts ended entries back to work: same id, no second copy of the payload, attempts start anew. It answers how many
-// were; entries that have not ended, or that the log no longer holds, are left alone.
-func (q *Queue) Replay(ctx context.Context, ids ...string) (int, error) {
-	if len(ids) == 0 {
-		return 0, nil
-	}
-	k := q.keys
-	keys := append([]string{k.log(), k.open(), k.due(), k.wake()}, k.allEnded()...)
-	args := make([]any, 0, len(ids))
-	for _, id := range ids {
-		if !cursorForm.MatchString(id) {
-			return 0, ErrNotFound
-		}
-		keys, args = append(keys, k.entry(id)), append(args, id)
-	}
-	reply, err := replayScript.Run(ctx, q.rdb, keys, args...).StringSlice()
-	if err != nil {
-		return 0, fmt.Errorf("queue: replay: %w", err)
-	}
-	n := 0
-	for _, r := range reply {
-		if r == "1" {
-			n++
-		}
-	}
-	return n, nil
 }

@@ -32,17 +32,11 @@ func (k keys) event(eventID string) string { return k.prefix + "event:" + eventI
 // entry is the hash of what became of an entry.
 func (k keys) entry(id string) string { return k.prefix + "entry:" + id }
 
-// ended is the zset of the entries that ended in a terminal status, by arrival in ms.
-func (k keys) ended(s Status) string { return k.prefix + "ended:" + string(s) }
+// shelf is the zset of the entries of one status, reason and type, by arrival in ms.
+func (k keys) shelf(s shelf) string { return k.prefix + "shelf:" + s.name() }
 
-// allEnded lists the zsets of all terminal statuses.
-func (k keys) allEnded() []string {
-	all := make([]string, 0, len(terminal))
-	for _, s := range terminal {
-		all = append(all, k.ended(s))
-	}
-	return all
-}
+// shelves is the set of the names of all shelves.
+func (k keys) shelves() string { return k.prefix + "shelves" }
 
 // index is the zset of a key's entries, by arrival in ms.
 func (k keys) index(key string) string { return k.prefix + "entries:" + key }

@@ -450,13 +450,11 @@ func (m *model) compare() {
 		got[id] = append(got[id], waiting)
 	}
 	open, openErr := m.q.rdb.ZRange(ctx, k.open(), 0, -1).Result()
-	for _, s := range terminal {
-		ended, err := m.q.rdb.ZRange(ctx, k.ended(s), 0, -1).Result()
-		if err != nil {
-			m.fatalf("read: %v", err)
-		}
-		for _, id := range ended {
-			got[id] = append(got[id], place(s))
+	for id, on := range m.shelved() {
+		for _, s := range on {
+			if s.status.Ended() {
+				got[id] = append(got[id], place(s.status))
+			}
 		}
 	}
 	if err := errors.Join(err, pendingErr, dueErr, openErr); err != nil {
@@ -483,6 +481,41 @@ func (m *model) compare() {
 	if !slices.Equal(open, wantOpen) {
 		m.fatalf("open %v, want %v", open, wantOpen)
 	}
+}
+
+// shelved answers the shelves on which each entry stands, and checks them against the entry's record.
+func (m *model) shelved() map[string][]shelf {
+	m.t.Helper()
+	ctx := m.t.Context()
+	shelves, err := m.q.shelves(ctx)
+	if err != nil {
+		m.fatalf("read: %v", err)
+	}
+	on := map[string][]shelf{}
+	for _, s := range shelves {
+		ids, err := m.q.rdb.ZRange(ctx, m.q.keys.shelf(s), 0, -1).Result()
+		if err != nil {
+			m.fatalf("read: %v", err)
+		}
+		for _, id := range ids {
+			on[id] = append(on[id], s)
+		}
+	}
+	ids := slices.Collect(maps.Keys(m.places))
+	entries, err := m.q.entries(ctx, ids)
+	if err != nil {
+		m.fatalf("read: %v", err)
+	}
+	for _, e := range entries {
+		var want []shelf
+		if e.Status != Queued {
+			want = []shelf{{e.Status, shelfReason(e.Reason), e.Type}}
+		}
+		if !slices.Equal(on[e.EntryID], want) {
+			m.fatalf("entry %s stands on %v, want %v", e.EntryID, on[e.EntryID], want)
+		}
+	}
+	return on
 }
 
 // drain works all off. Every entry then has the end that the last handler gave it.

@@ -66,7 +66,7 @@ func (p *Publisher) publish(ctx context.Context, m Message, unique string) (Rece
 		return Receipt{}, errors.New("queue: publish: a message without an id")
 	}
 	call := &publishCall{m: m, unique: unique, deadline: time.Now().Add(publishTimeout), done: make(chan publishResult, 1)}
-	ctx, cancel := context.WithDeadline(ctx, call.deadline)
+	ctx, cancel := within(ctx, call.deadline)
 	defer cancel()
 	if err := p.add(ctx, call); err != nil {
 		return Receipt{}, unavailable(err)
@@ -77,6 +77,15 @@ func (p *Publisher) publish(ctx context.Context, m Message, unique string) (Rece
 	case <-ctx.Done():
 		return Receipt{}, unavailable(context.Cause(ctx))
 	}
+}
+
+// within is ctx, ended at the deadline at the latest. One that ends sooner by itself is left as it is: at the door it does,
+// and a second timer costs as much as the first.
+func within(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if limit, ok := ctx.Deadline(); ok && !limit.After(deadline) {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline)
 }
 
 func (p *Publisher) add(ctx context.Context, call *publishCall) error {

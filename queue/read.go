@@ -58,13 +58,16 @@ func (c *Consumer) free() int { return max(0, cap(c.slots)-len(c.slots)) }
 
 // join makes the group where it is missing: a new Redis, or one that lost its data.
 func (c *Consumer) join(ctx context.Context) error {
+	c.q.known.forget()
 	for _, stream := range []string{c.q.keys.log(), c.q.keys.wake()} {
 		err := c.q.rdb.XGroupCreateMkStream(ctx, stream, group, "0").Err()
 		if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
 			return err
 		}
 	}
-	return nil
+	names, err := c.q.rdb.SMembers(ctx, c.q.keys.shelves()).Result()
+	c.q.known.add(names...)
+	return err
 }
 
 func (c *Consumer) read(ctx context.Context) error {

@@ -49,6 +49,8 @@ type Queue struct {
 	keys keys
 	rdb  redis.UniversalClient
 	seen lastSeen
+
+	known knownShelves
 }
 
 // Open prepares a queue. It does not need Redis to be up; an unreadable URL or mode is an error that does not show the URL.

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -10,7 +11,7 @@ type settleCall struct {
 	id, key, token string
 	kind           string // "end", "wait" or "gone"
 	delay          time.Duration
-	status         Status // of the index it enters, where it ended
+	from, to       shelf // where it stood and stands now; a zero shelf is none
 	state          []byte
 	fields         []any
 	done           chan settleResult
@@ -37,13 +38,14 @@ func (s *settleCall) size() int {
 // settle records a verdict. While Redis does not answer it keeps trying: the entry stays in flight, and should the lease
 // run out meanwhile, another worker does the work again, which is harmless.
 func (c *Consumer) settle(d *Delivery, v verdict) {
+	stood := d.shelf()
 	v.apply(&d.record, c.name)
 	call := &settleCall{
 		id: d.EntryID, key: d.Key, token: d.lockToken(), kind: "wait", delay: v.Next,
-		fields: d.record.fields(d.token, d.fresh), done: make(chan settleResult, 1),
+		fields: d.record.fields(d.token, d.fresh), from: stood, to: d.shelf(), done: make(chan settleResult, 1),
 	}
 	if v.Status.Ended() && !v.givenBack {
-		call.kind, call.status = "end", v.Status
+		call.kind = "end"
 	}
 	call.state = v.outcome.State
 	settled, ok := c.submit(call)
@@ -80,17 +82,19 @@ func (c *Consumer) submit(call *settleCall) (settled, ok bool) {
 
 func (c *Consumer) settleBatch(calls []*settleCall) {
 	k := c.q.keys
-	keys := make([]string, 0, 3+4*len(calls))
+	keys := make([]string, 0, 4+5*len(calls))
 	args := make([]any, 0, 4+20*len(calls))
-	keys = append(keys, k.log(), k.open(), k.due())
+	keys = append(keys, k.log(), k.open(), k.due(), k.shelves())
 	args = append(args, group, c.name, c.q.o.Retention.Milliseconds(), c.q.o.StateTTL.Milliseconds())
+	var announced []string
 	for _, s := range calls {
-		index := k.log()
-		if s.status != "" {
-			index = k.ended(s.status)
+		from, to := c.q.move(s)
+		announce := ""
+		if name := s.to.name(); to != k.log() && !c.q.known.has(name) && !slices.Contains(announced, name) {
+			announce, announced = name, append(announced, name)
 		}
-		keys = append(keys, k.entry(s.id), k.lock(s.key), k.state(s.key), index)
-		args = append(args, s.id, s.token, s.kind, s.delay.Milliseconds(), s.state, len(s.fields))
+		keys = append(keys, k.entry(s.id), k.lock(s.key), k.state(s.key), from, to)
+		args = append(args, s.id, s.token, s.kind, s.delay.Milliseconds(), s.state, announce, len(s.fields))
 		args = append(args, s.fields...)
 	}
 	limit := 4 * time.Second
@@ -103,6 +107,9 @@ func (c *Consumer) settleBatch(calls []*settleCall) {
 	if err == nil && len(reply) != len(calls) {
 		err = fmt.Errorf("%d values for %d entries", len(reply), len(calls))
 	}
+	if err == nil {
+		c.q.known.add(announced...)
+	}
 	for i, s := range calls {
 		if err != nil {
 			s.done <- settleResult{err: err}
@@ -112,13 +119,28 @@ func (c *Consumer) settleBatch(calls []*settleCall) {
 	}
 }
 
+// move answers the shelves' keys that an entry leaves and enters; the log stands for none.
+func (q *Queue) move(s *settleCall) (from, to string) {
+	from, to = q.keys.log(), q.keys.log()
+	if s.from == s.to {
+		return from, to
+	}
+	if s.from != (shelf{}) {
+		from = q.keys.shelf(s.from)
+	}
+	if s.to != (shelf{}) {
+		to = q.keys.shelf(s.to)
+	}
+	return from, to
+}
+
 // buryGone ends an entry that waits but is no longer in the log: somebody else trimmed or deleted it.
 func (c *Consumer) buryGone(id string) {
 	d := &Delivery{EntryID: id, token: c.name + "#gone", Message: Message{ReceivedAt: arrival(id)}}
 	v := c.verdict(d, Outcome{}, Permanent("payload_gone", fmt.Errorf("the log no longer holds entry %s", id)), 0)
 	v.apply(&d.record, c.name)
 	c.running.Go(func() {
-		call := &settleCall{id: id, kind: "gone", status: Dead, fields: d.record.fields(d.token, false), done: make(chan settleResult, 1)}
+		call := &settleCall{id: id, kind: "gone", to: d.shelf(), fields: d.record.fields(d.token, false), done: make(chan settleResult, 1)}
 		if settled, ok := c.submit(call); ok && settled {
 			c.metrics.settled(v)
 			if c.o.Observer.Settled != nil {

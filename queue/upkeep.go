@@ -63,7 +63,11 @@ func (q *Queue) trim(ctx context.Context, before time.Time) error {
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		keys := append([]string{k.log(), k.open()}, k.allEnded()...)
+		shelves, err := q.shelfKeys(ctx)
+		if err != nil {
+			return err
+		}
+		keys := []string{k.log(), k.open()}
 		ids := make([]any, 0, len(old))
 		for _, m := range old {
 			index := k.log()
@@ -72,7 +76,7 @@ func (q *Queue) trim(ctx context.Context, before time.Time) error {
 			}
 			keys, ids = append(keys, index), append(ids, m.ID)
 		}
-		n, err := trimScript.Run(ctx, q.rdb, keys, ids...).Int()
+		n, err := trimScript.Run(ctx, q.rdb, append(keys, shelves...), ids...).Int()
 		if err != nil || n < trimBatch {
 			return err
 		}

@@ -38,8 +38,9 @@ type Options struct {
 	WorkspaceID string        // sent as seam-workspace when set: personal access tokens need it
 	Timeout     time.Duration // of one call with its answer; DefaultTimeout
 	Limiter     Limiter       // optional
-	// Observe is told of every call: endpoint like "/connected_accounts/get", status 0 when there was no answer.
-	Observe   func(endpoint string, status int, took time.Duration)
+	// Observe is told of every call that went out: with the caller's context, an endpoint like "/connected_accounts/get", and
+	// status 0 when there was no answer.
+	Observe   func(ctx context.Context, endpoint string, status int, took time.Duration)
 	UserAgent string            // "seamtag"
 	Transport http.RoundTripper // a clone of http.DefaultTransport that keeps enough connections for all workers
 	Now       func() time.Time  // time.Now
@@ -52,7 +53,7 @@ type Client struct {
 	key       string
 	timeout   time.Duration
 	limiter   Limiter
-	observe   func(endpoint string, status int, took time.Duration)
+	observe   func(ctx context.Context, endpoint string, status int, took time.Duration)
 	now       func() time.Time
 	http      *http.Client
 	maxAnswer int64
@@ -146,7 +147,7 @@ func (c *Client) post(ctx context.Context, endpoint string, payload []byte) (int
 	start, status := c.now(), 0
 	defer func() {
 		if c.observe != nil {
-			c.observe(endpoint, status, c.now().Sub(start))
+			c.observe(ctx, endpoint, status, c.now().Sub(start))
 		}
 	}()
 	resp, err := c.http.Do(req)

@@ -1,6 +1,7 @@
 package seam_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func TestRequestsCarryTheKeyAndTheWorkspace(t *testing.T) {
 	client, mux := setup(t, func(o *seam.Options) {
 		o.WorkspaceID = "ws-1"
 		o.Endpoint += "/prefix/"
-		o.Observe = func(endpoint string, status int, _ time.Duration) {
+		o.Observe = func(_ context.Context, endpoint string, status int, _ time.Duration) {
 			observed = append(observed, fmt.Sprint(endpoint, " ", status))
 		}
 	})
@@ -98,7 +99,7 @@ func TestObserveSeesACallWithoutAnswer(t *testing.T) {
 	var observed []string
 	client, _ := setup(t, func(o *seam.Options) {
 		o.Transport = roundTrip(func(*http.Request) (*http.Response, error) { return nil, errors.New("down") })
-		o.Observe = func(endpoint string, status int, _ time.Duration) {
+		o.Observe = func(_ context.Context, endpoint string, status int, _ time.Duration) {
 			observed = append(observed, fmt.Sprint(endpoint, " ", status))
 		}
 	})

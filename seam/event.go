@@ -56,14 +56,32 @@ func (e *MalformedEventError) Error() string {
 // (connected_account.* and connect_webview.login_succeeded). Ids are free strings of at most 200 characters without
 // control characters; timestamps are RFC 3339 of any precision. A null counts as absent.
 func ParseEvent(body []byte) (Event, error) {
+	ev, err := ParseHead(body)
+	if err != nil {
+		return Event{}, err
+	}
+	if err := decodeNumbers(body, &ev.Raw); err != nil {
+		return Event{}, &MalformedEventError{Problem: "is not one JSON object"}
+	}
+	if ev.Raw[metadataField] != nil {
+		ev.AccountMetadata, _ = metadataOf(ev.Raw, metadataField) // ParseHead has seen that it is an object
+	}
+	return ev, nil
+}
+
+const metadataField = "connected_account_custom_metadata"
+
+// ParseHead is ParseEvent for who only files the event: it accepts and refuses the same bodies, and leaves AccountMetadata
+// and Raw out, which is what most of the time goes into. The event shares no memory with the body.
+func ParseHead(body []byte) (Event, error) {
 	if !utf8.Valid(body) {
 		return Event{}, &MalformedEventError{Problem: "is not UTF-8"}
 	}
-	var raw map[string]any
-	if err := decodeNumbers(body, &raw); err != nil || raw == nil {
+	object, ok := scanObject(body, make(members, 0, 16))
+	if !ok {
 		return Event{}, &MalformedEventError{Problem: "is not one JSON object"}
 	}
-	f := fields{object: raw}
+	f := fields{object: object}
 	ev := Event{
 		EventID:            f.id("event_id"),
 		EventType:          f.id("event_type"),
@@ -73,8 +91,9 @@ func ParseEvent(body []byte) (Event, error) {
 		CustomerKey:        f.text("customer_key"),
 		CreatedAt:          f.time("created_at"),
 		OccurredAt:         f.time("occurred_at"),
-		AccountMetadata:    f.metadata("connected_account_custom_metadata"),
-		Raw:                raw,
+	}
+	if md := f.object.get(metadataField); md != nil && md[0] != '{' {
+		f.fail(metadataField, "is not an object")
 	}
 	ev.completeTimes(&f)
 	if ev.ConnectedAccountID == "" && needsAccount(ev.EventType) {
@@ -103,7 +122,7 @@ func needsAccount(eventType string) bool {
 
 // fields reads one object field by field and remembers the first problem.
 type fields struct {
-	object  map[string]any
+	object  members
 	problem *MalformedEventError
 }
 
@@ -114,19 +133,19 @@ func (f *fields) fail(field, problem string) {
 }
 
 func (f *fields) text(field string) string {
-	v, present := f.object[field]
-	if !present || v == nil {
+	v := f.object.get(field)
+	if v == nil {
 		return ""
 	}
-	s, ok := v.(string)
-	if !ok {
+	if v[0] != '"' {
 		f.fail(field, "is not a string")
+		return ""
 	}
-	return s
+	return string(unquote(v))
 }
 
 func (f *fields) id(field string) string {
-	if f.object[field] == nil {
+	if f.object.get(field) == nil {
 		f.fail(field, "is missing")
 		return ""
 	}
@@ -134,7 +153,7 @@ func (f *fields) id(field string) string {
 }
 
 func (f *fields) optionalID(field string) string {
-	if f.object[field] == nil {
+	if f.object.get(field) == nil {
 		return ""
 	}
 	s := f.text(field)
@@ -161,17 +180,6 @@ func (f *fields) time(field string) time.Time {
 	return t
 }
 
-func (f *fields) metadata(field string) Metadata {
-	if f.object[field] == nil {
-		return nil
-	}
-	md, ok := metadataOf(f.object, field)
-	if !ok {
-		f.fail(field, "is not an object")
-	}
-	return md
-}
-
 // EventQuery narrows /events/list. Seam demands a beginning: a zero Since means the beginning of its retention.
 // Both bounds are exclusive.
 type EventQuery struct {
@@ -187,20 +195,26 @@ type EventQuery struct {
 // Events lists events in the order Seam gives them, newest first in production. Elements that are not events
 // ParseEvent accepts are left out.
 func (c *Client) Events(ctx context.Context, q EventQuery) ([]Event, error) {
+	events, _, err := c.events(ctx, q)
+	return events, err
+}
+
+// events also tells how many elements there were, with those left out.
+func (c *Client) events(ctx context.Context, q EventQuery) (events []Event, received int, err error) {
 	var answer struct {
 		Events []json.RawMessage `json:"events"`
 	}
 	const endpoint = "/events/list"
 	if err := c.call(ctx, endpoint, q.body(), "events", &answer); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	events := make([]Event, 0, len(answer.Events))
+	events = make([]Event, 0, len(answer.Events))
 	for _, raw := range answer.Events {
 		if ev, err := ParseEvent(raw); err == nil {
 			events = append(events, ev)
 		}
 	}
-	return events, nil
+	return events, len(answer.Events), nil
 }
 
 func (q EventQuery) body() map[string]any {

@@ -131,6 +131,7 @@ func FuzzParseEvent(f *testing.F) {
 	f.Add([]byte(event(`"connected_account_id":"a"`)))
 	f.Add([]byte(`{"event_id":"e","event_type":"device.connected","created_at":"2026-11-23T10:00:00.1Z"}`))
 	f.Add([]byte(`[[[[{"event_id":null}]]]]`))
+	f.Add([]byte(`{"event\u005fid":"first","a":[{"b":"}\\\"]"},-1.5e3 ],"event_type" : "x" , "event_id":"l\ud800st","created_at":"2026-11-23T10:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		ev, err := seam.ParseEvent(body)
 		if err != nil {
@@ -146,6 +147,19 @@ func FuzzParseEvent(f *testing.F) {
 		}
 		if !json.Valid(body) {
 			t.Fatal("accepted what is not JSON")
+		}
+		for field, got := range map[string]string{
+			"event_id": ev.EventID, "event_type": ev.EventType, "workspace_id": ev.WorkspaceID,
+			"connected_account_id": ev.ConnectedAccountID, "connect_webview_id": ev.ConnectWebviewID, "customer_key": ev.CustomerKey,
+		} {
+			if want, _ := ev.Raw[field].(string); got != want {
+				t.Fatalf("%s is %q, decoded into a map it is %q", field, got, want)
+			}
+		}
+		head, err := seam.ParseHead(body)
+		head.Raw, head.AccountMetadata = ev.Raw, ev.AccountMetadata
+		if diff := cmp.Diff(ev, head); err != nil || diff != "" {
+			t.Fatalf("the head differs: %v\n%s", err, diff)
 		}
 	})
 }

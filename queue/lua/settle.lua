@@ -1,21 +1,26 @@
 -- Ends work on entries: each leaves the group and is ended or waits, together with its record, its key's state and lock.
 -- Only who holds the lease may settle: the lock bears the token, or, without a key, the entry is pending with the consumer.
 --
--- KEYS[1] log  KEYS[2] open  KEYS[3] due
--- KEYS[4n..4n+3] for entry n: entry hash, lock, state, index of the status it ends in (the log where it has none)
+-- KEYS[1] log  KEYS[2] open  KEYS[3] due  KEYS[4] names of all shelves
+-- KEYS[5n..5n+4] for entry n: entry hash, lock, state, shelf that it leaves and shelf that it enters (the log = none)
 -- ARGV[1] group  ARGV[2] consumer  ARGV[3] lifetime of an ended entry in ms  ARGV[4] lifetime of a state in ms
 -- then for each entry: id, lock token ("" = no key), kind ("end", "wait", "gone"), delay in ms, state ("" = keep),
---   count of record fields, then that many names and values; "gone" ends an entry that the log no longer holds
+--   name of the shelf it enters ("" = known already), count of record fields, then that many names and values;
+--   "gone" ends an entry that the log no longer holds
 -- Returns for each entry: "1" settled, "0" the lease was lost and nothing was changed
 local log, open, due = KEYS[1], KEYS[2], KEYS[3]
 local reply = {}
 local a, n = 5, 1
 while a <= #ARGV do
-  local entry, lock, state, index = KEYS[4 * n], KEYS[4 * n + 1], KEYS[4 * n + 2], KEYS[4 * n + 3]
-  local id, token, kind, delay, memory, count = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], tonumber(ARGV[a + 5])
+  local entry, lock, state, from, to = KEYS[5 * n], KEYS[5 * n + 1], KEYS[5 * n + 2], KEYS[5 * n + 3], KEYS[5 * n + 4]
+  local id, token, kind, delay, memory = ARGV[a], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local announced, count = ARGV[a + 5], tonumber(ARGV[a + 6])
   local fields = {}
   for f = 1, count do
-    fields[f] = ARGV[a + 5 + f]
+    fields[f] = ARGV[a + 6 + f]
+  end
+  if announced ~= '' then
+    redis.call('SADD', KEYS[4], announced)
   end
   local ours
   if token ~= '' then
@@ -34,7 +39,12 @@ while a <= #ARGV do
     else
       redis.call('PEXPIRE', entry, ARGV[3])
       redis.call('ZREM', open, id)
-      redis.call('ZADD', index, string.match(id, '^%d+'), id)
+    end
+    if from ~= log then
+      redis.call('ZREM', from, id)
+    end
+    if to ~= log then
+      redis.call('ZADD', to, string.match(id, '^%d+'), id)
     end
     if memory ~= '' then
       redis.call('SET', state, memory, 'PX', ARGV[4])
@@ -46,6 +56,6 @@ while a <= #ARGV do
   else
     reply[n] = redis.call('HGET', entry, 'settled_by') == fields[2] and '1' or '0' -- our own call, whose reply was lost
   end
-  a, n = a + 6 + count, n + 1
+  a, n = a + 7 + count, n + 1
 end
 return reply

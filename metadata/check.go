@@ -1,0 +1,44 @@
+package metadata
+
+import (
+	"encoding/json"
+	"time"
+
+	"seamtag/seam"
+)
+
+// TypeCheck is the type of our own events, which no vendor sends: look at this account, although nothing is known to have
+// happened. A check is no news: it counts as of the latest connect known, so that a connect whose event is still on its way
+// is judged as if there had been no check.
+const TypeCheck = "seamtag.check"
+
+// CheckEvent is the body of a check.
+func CheckEvent(eventID, accountID, workspaceID string, at time.Time) ([]byte, error) {
+	when := at.UTC().Format(time.RFC3339Nano)
+	event := map[string]string{
+		"event_id": eventID, "event_type": TypeCheck, "connected_account_id": accountID, "created_at": when, "occurred_at": when,
+	}
+	if workspaceID != "" {
+		event["workspace_id"] = workspaceID
+	}
+	return json.Marshal(event) //nolint:wrapcheck // strings only
+}
+
+// dated is the event with the time that a check counts as of: that of the latest connect known to the ledger or to Seam,
+// else that of the account's making.
+func dated(ev seam.Event, account seam.Account, connectedAt time.Time, ledger Ledger) seam.Event {
+	if ev.EventType != TypeCheck {
+		return ev
+	}
+	latest := ledger.OccurredAt
+	if connectedAt.After(latest) {
+		latest = connectedAt
+	}
+	if latest.IsZero() {
+		latest = account.CreatedAt
+	}
+	if !latest.IsZero() {
+		ev.OccurredAt = latest
+	}
+	return ev
+}
