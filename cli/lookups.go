@@ -230,7 +230,7 @@ type plainSource struct{ lookup.Source }
 // Ask implements lookup.Source.
 func (s plainSource) Ask(ctx context.Context, params []any) (any, error) {
 	value, err := s.Source.Ask(ctx, params)
-	return metadata.Plain(value), err //nolint:wrapcheck // the lookup describes it
+	return metadata.Plain(value), err
 }
 
 // asker is a lookup as metadata knows one.
@@ -239,5 +239,5 @@ type asker struct{ *lookup.Lookup }
 // Ask implements metadata.Lookup.
 func (a asker) Ask(ctx context.Context, params []any) (metadata.Answer, error) {
 	answer, err := a.Lookup.Ask(ctx, params)
-	return metadata.Answer(answer), err //nolint:wrapcheck // it names itself
+	return metadata.Answer(answer), err
 }

@@ -44,11 +44,12 @@ func newRulesCheck(p Process) *cobra.Command {
 
 // checkedRules is what rules check prints with --json.
 type checkedRules struct {
+	*metadata.Description
+
 	File   string             `json:"file,omitempty"`
 	OK     bool               `json:"ok"`
 	Errors []checkedRuleError `json:"errors,omitempty"`
 	Events []string           `json:"events,omitempty"`
-	*metadata.Description
 }
 
 type checkedRuleError struct {
@@ -100,7 +101,7 @@ func describeRules(set *ruleSet, d metadata.Description) string {
 		}
 	}
 	section("events", set.events)
-	var lookups, tags []string
+	lookups, tags := make([]string, 0, len(d.Lookups)), make([]string, 0, len(d.Tags))
 	for _, l := range d.Lookups {
 		lookups = append(lookups, fmt.Sprintf("%s: %s(%s), missing: %s", l.Name, l.System, strings.Join(l.Params, ", "), l.Missing))
 	}

@@ -22,8 +22,8 @@ type decoder struct {
 	errs   []error
 }
 
-func (d *decoder) fail(at place, format string, args ...any) {
-	d.errs = append(d.errs, at.fault(format, args...))
+func (d *decoder) failf(at place, format string, args ...any) {
+	d.errs = append(d.errs, at.faultf(format, args...))
 }
 
 func (d *decoder) add(err error) {
@@ -61,7 +61,7 @@ func (d *decoder) decode(node ast.Node, value reflect.Value, what string, tag re
 	case *Text:
 		d.text(node, target, what, verbatim, tag)
 	case *Template:
-		d.text(node, &target.Text, what, bracesDoubled, tag)
+		d.text(node, &target.Text, what, doubleBraces, tag)
 	case *Expression:
 		d.expression(node, target, what)
 	case encoding.TextUnmarshaler:
@@ -99,13 +99,13 @@ func (d *decoder) decodeKind(node ast.Node, value reflect.Value, what string, ta
 func (d *decoder) plain(node ast.Node) ast.Node {
 	switch n := node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
-		d.fail(d.placeOf(node), "anchors and aliases are not read here: write the value out")
+		d.failf(d.placeOf(node), "anchors and aliases are not read here: write the value out")
 		return nil
 	case *ast.TagNode:
-		d.fail(d.placeOf(node), "YAML tags such as %s are not read here: leave it out", n.GetToken().Value)
+		d.failf(d.placeOf(node), "YAML tags such as %s are not read here: leave it out", n.GetToken().Value)
 		return nil
 	case *ast.MappingKeyNode:
-		d.fail(d.placeOf(node), "keys with a question mark are not read here: write key: value")
+		d.failf(d.placeOf(node), "keys with a question mark are not read here: write key: value")
 		return nil
 	}
 	return node
@@ -121,10 +121,13 @@ func (d *decoder) pairs(node ast.Node, what string) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}
 	default:
-		d.fail(d.placeOf(node), "%s is %s, want keys with values", what, kind(node))
+		d.failf(d.placeOf(node), "%s is %s, want keys with values", what, kind(node))
 		return nil
 	}
 }
+
+// yes is a boolean of YAML, and of the tags of the rules' structs.
+const yes = "true"
 
 // theFile is what errors call the outermost map.
 const theFile = "the file"
@@ -152,8 +155,8 @@ func (d *decoder) object(node ast.Node, value reflect.Value, what string) {
 		d.decode(pair.Value, value.Field(fields[i].index), key.raw, fields[i].tag)
 	}
 	for _, f := range fields {
-		if f.tag.Get("need") == "true" && !seen[f.name] {
-			d.fail(d.placeOf(node), "%s needs %s: %s", what, f.name, f.tag.Get("doc"))
+		if f.tag.Get("need") == yes && !seen[f.name] {
+			d.failf(d.placeOf(node), "%s needs %s: %s", what, f.name, f.tag.Get("doc"))
 		}
 	}
 }
@@ -175,7 +178,7 @@ func (d *decoder) key(pair *ast.MappingValueNode) (Text, bool) {
 	}
 	raw, ok := scalarText(node)
 	if !ok {
-		d.fail(d.placeOf(node), "a key is a word, not %s", kind(node))
+		d.failf(d.placeOf(node), "a key is a word, not %s", kind(node))
 		return Text{}, false
 	}
 	return Text{raw: raw, value: raw, place: d.placeOf(node)}, true
@@ -192,7 +195,7 @@ func (d *decoder) items(node ast.Node, value reflect.Value, what string, tag ref
 		}
 		item := reflect.New(value.Type().Elem()).Elem()
 		item.FieldByName("Name").Set(reflect.ValueOf(key))
-		if lookup, ok := item.FieldByName("Value").Addr().Interface().(*Lookup); ok {
+		if lookup, ok := reflect.TypeAssert[*Lookup](item.FieldByName("Value").Addr()); ok {
 			*lookup = defaultLookup()
 		}
 		d.decode(pair.Value, item.FieldByName("Value"), fmt.Sprintf("%s %q", strings.TrimSuffix(what, "s"), key.raw), tag)
@@ -207,7 +210,7 @@ func (d *decoder) list(node ast.Node, value reflect.Value, what string, tag refl
 	}
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
-		d.fail(d.placeOf(node), "%s is %s, want a list such as [a, b]", what, kind(node))
+		d.failf(d.placeOf(node), "%s is %s, want a list such as [a, b]", what, kind(node))
 		return
 	}
 	for i, element := range sequence.Values {
@@ -221,23 +224,25 @@ func (d *decoder) text(node ast.Node, target *Text, what string, escape func(str
 	raw, ok := scalarText(node)
 	_, null := node.(*ast.NullNode)
 	if !ok || null || raw == "" {
-		d.fail(d.placeOf(node), "%s is %s, want a text", what, kind(node))
+		d.failf(d.placeOf(node), "%s is %s, want a text", what, kind(node))
 		return
 	}
-	*target = Text{raw: raw, place: d.placeOf(node), secret: tag.Get("secret") == "true"}
-	d.add(target.substitute(d.env, escape))
+	written := Text{raw: raw, place: d.placeOf(node), secret: tag.Get("secret") == yes}
+	var err error
+	*target, err = written.substituted(d.env, escape)
+	d.add(err)
 }
 
 // expression takes true and 12 as what they are: expressions too.
 func (d *decoder) expression(node ast.Node, target *Expression, what string) {
 	raw, ok := scalarText(node)
 	if _, null := node.(*ast.NullNode); !ok || null || strings.TrimSpace(raw) == "" {
-		d.fail(d.placeOf(node), "%s is %s, want an expression such as user.id, or '\"text\"' for a text", what, kind(node))
+		d.failf(d.placeOf(node), "%s is %s, want an expression such as user.id, or '\"text\"' for a text", what, kind(node))
 		return
 	}
 	at := d.placeOf(node)
 	if i := strings.Index(raw, "${"); i >= 0 {
-		d.add(at.inside(raw, i).fault("%s: the environment is not read in expressions, only in the settings of lookups", what))
+		d.add(at.inside(raw, i).faultf("%s: the environment is not read in expressions, only in the settings of lookups", what))
 		return
 	}
 	*target = Expression{Text{raw: raw, value: raw, place: at}}
@@ -247,15 +252,12 @@ func (d *decoder) expression(node ast.Node, target *Expression, what string) {
 func (d *decoder) scalar(node ast.Node, what, want string) (Text, bool) {
 	raw, ok := scalarText(node)
 	if _, null := node.(*ast.NullNode); !ok || null {
-		d.fail(d.placeOf(node), "%s is %s, want %s", what, kind(node), want)
+		d.failf(d.placeOf(node), "%s is %s, want %s", what, kind(node), want)
 		return Text{}, false
 	}
-	t := Text{raw: raw, place: d.placeOf(node)}
-	if err := t.substitute(d.env, verbatim); err != nil {
-		d.add(err)
-		return Text{}, false
-	}
-	return t, true
+	t, err := Text{raw: raw, place: d.placeOf(node)}.substituted(d.env, verbatim)
+	d.add(err)
+	return t, err == nil
 }
 
 func (d *decoder) unmarshal(node ast.Node, target encoding.TextUnmarshaler, what string) {
@@ -300,8 +302,8 @@ func (d *decoder) boolean(node ast.Node, value reflect.Value, what string) {
 	t, ok := d.scalar(node, what, "true or false")
 	switch {
 	case !ok:
-	case t.value == "true" || t.value == "false":
-		value.SetBool(t.value == "true")
+	case t.value == yes || t.value == "false":
+		value.SetBool(t.value == yes)
 	default:
 		d.add(t.Fault(0, fmt.Sprintf("%s is %q, want true or false", what, t.raw)))
 	}
@@ -364,7 +366,7 @@ type field struct {
 }
 
 func fieldsOf(t reflect.Type) []field {
-	var fields []field
+	fields := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		f := t.Field(i)
 		fields = append(fields, field{name: f.Tag.Get("yaml"), index: i, tag: f.Tag, kind: f.Type})

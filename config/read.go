@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -51,13 +52,13 @@ func ParseRules(file string, data []byte, environ []string) (Rules, error) {
 
 // parse is the one document of a file.
 func parse(src *source, data []byte) (ast.Node, error) {
-	if strings.ContainsRune(string(data), 0) {
+	if bytes.IndexByte(data, 0) >= 0 {
 		return nil, src.whole("the file is not text: it holds a NUL byte")
 	}
 	file, err := parser.ParseBytes(data, 0)
 	if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 		at := place{source: src, line: syntax.Token.Position.Line, column: max(1, syntax.Token.Position.Column)}
-		return nil, at.fault("not YAML: %s", syntax.Message)
+		return nil, at.faultf("not YAML: %s", syntax.Message)
 	}
 	if err != nil {
 		return nil, src.whole("not YAML")
@@ -68,7 +69,7 @@ func parse(src *source, data []byte) (ast.Node, error) {
 		case doc.Body == nil:
 		case body != nil:
 			at := doc.Body.GetToken().Position
-			return nil, place{source: src, line: at.Line, column: max(1, at.Column)}.fault("a second document: a rules file is one")
+			return nil, place{source: src, line: at.Line, column: max(1, at.Column)}.faultf("a second document: a rules file is one")
 		default:
 			body = doc.Body
 		}
@@ -127,11 +128,11 @@ func check(d *decoder, r *Rules) {
 		checkLookup(d, item)
 	}
 	if r.Events != nil && len(r.Events) == 0 {
-		d.fail(d.keys["events"], "the list is empty, so no event would be worked on; leave it out for connected_account.connected")
+		d.failf(d.keys["events"], "the list is empty, so nothing would be worked on")
 	}
 	p := r.Policy
 	if p.Budget == "drop" && len(p.Drop) == 0 {
-		d.fail(d.keys["budget"], "budget: drop needs drop: the list of keys to do without, first one first")
+		d.failf(d.keys["budget"], "budget: drop needs drop: the list of keys to do without, first one first")
 	}
 	if p.Budget != "drop" && len(p.Drop) > 0 {
 		d.add(p.Drop[0].Fault(0, "drop is only read with budget: drop"))

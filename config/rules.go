@@ -27,7 +27,7 @@ type Lookup struct {
 	Redis *Redis     `doc:"a key of a Redis of yours"               yaml:"redis"`
 	Table *TableFile `doc:"a row of a file beside the rules file"   yaml:"table"`
 
-	Missing     string    `doc:"what follows when nothing is found: retry within the 24 h, empty gives {}, skip ends the event, dead buries it" oneof:"retry empty skip dead" yaml:"missing"`
+	Missing     string    `doc:"what follows when nothing is found: retry, empty for {}, skip or dead" oneof:"retry empty skip dead" yaml:"missing"`
 	Cache       Duration0 `doc:"how long an answer is remembered; 0s turns it off"              yaml:"cache"`
 	CacheMisses Duration0 `doc:"how long it is remembered that there is nothing; never longer than cache" yaml:"cache_misses"`
 	MaxEntries  int       `doc:"answers remembered"                                     max:"10000000" min:"1" yaml:"max_entries"`

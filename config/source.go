@@ -84,7 +84,7 @@ func (s *source) line(number int) string {
 }
 
 // fault is an error at the place.
-func (p place) fault(format string, args ...any) error {
+func (p place) faultf(format string, args ...any) error {
 	return &RulesError{
 		File: p.source.file, Line: p.line, Column: p.column, Source: printable(p.source.masked(p.line)), Problem: fmt.Sprintf(format, args...),
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -36,12 +37,12 @@ func (t Text) IsSet() bool { return t.place.source != nil }
 
 // Fault is an error at a byte of the value; its column is right wherever the file spells the value as it reads.
 func (t Text) Fault(offset int, problem string) error {
-	return t.place.inside(t.raw, t.rawOffset(offset)).fault("%s", problem)
+	return t.place.inside(t.raw, t.rawOffset(offset)).faultf("%s", problem)
 }
 
 func (t Text) rawOffset(offset int) int {
-	for i := len(t.pieces) - 1; i >= 0; i-- {
-		switch p := t.pieces[i]; {
+	for _, p := range slices.Backward(t.pieces) {
+		switch {
 		case offset >= p.valueEnd:
 			return p.rawEnd + offset - p.valueEnd
 		case offset >= p.value:
@@ -59,11 +60,11 @@ type Expression struct{ Text }
 
 var variableForm = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 
-// substitute puts the environment in. `$${` stands for `${` itself.
-func (t *Text) substitute(env map[string]string, escape func(string) string) error {
+// substituted is the text with the environment put in. `$${` stands for `${` itself.
+func (t Text) substituted(env map[string]string, escape func(string) string) (Text, error) {
 	if !strings.Contains(t.raw, "${") {
 		t.value = t.raw
-		return nil
+		return t, nil
 	}
 	var out strings.Builder
 	put := func(from, to int, value string) {
@@ -85,19 +86,19 @@ func (t *Text) substitute(env map[string]string, escape func(string) string) err
 		found := variableForm.FindStringSubmatch(t.raw[i:])
 		at := t.place.inside(t.raw, i)
 		if found == nil {
-			return at.fault("a variable is written ${NAME}; write $${ for ${ itself")
+			return Text{}, at.faultf("a variable is written ${NAME}; write $${ for ${ itself")
 		}
 		value := env[found[1]]
 		if value == "" {
-			return at.fault("%s is not set in the environment", found[1])
+			return Text{}, at.faultf("%s is not set in the environment", found[1])
 		}
 		put(i, i+len(found[0]), escape(value))
 		i += len(found[0])
 	}
 	t.value = out.String()
-	return nil
+	return t, nil
 }
 
 func verbatim(s string) string { return s }
 
-var bracesDoubled = strings.NewReplacer("{", "{{", "}", "}}").Replace
+func doubleBraces(s string) string { return strings.NewReplacer("{", "{{", "}", "}}").Replace(s) }

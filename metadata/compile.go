@@ -77,7 +77,7 @@ type compiler struct {
 	errs       []error
 }
 
-func (c *compiler) fail(at Place, offset int, format string, args ...any) {
+func (c *compiler) failf(at Place, offset int, format string, args ...any) {
 	c.errs = append(c.errs, fault(at, offset, fmt.Sprintf(format, args...)))
 }
 
@@ -101,11 +101,11 @@ func (c *compiler) names() {
 	for i, l := range c.definition.Lookups {
 		switch {
 		case !isName(l.Name):
-			c.fail(l.Place, 0, "%q is no name for a lookup: expressions need letters, digits and _, not a digit first", l.Name)
+			c.failf(l.Place, 0, "%q is no name for a lookup: expressions need letters, digits and _, not a digit first", l.Name)
 		case slices.Contains(subjects, l.Name):
-			c.fail(l.Place, 0, "%q names what Seam knows in expressions: give the lookup another name", l.Name)
+			c.failf(l.Place, 0, "%q names what Seam knows in expressions: give the lookup another name", l.Name)
 		case slices.Contains(reserved, l.Name):
-			c.fail(l.Place, 0, "%q is a word of the expressions themselves: give the lookup another name", l.Name)
+			c.failf(l.Place, 0, "%q is a word of the expressions themselves: give the lookup another name", l.Name)
 		}
 		c.known[l.Name] = i
 	}
@@ -126,7 +126,7 @@ func (c *compiler) copies() {
 			continue
 		}
 		if kind := f.gives(); kind != "" && kind != kindObject {
-			c.fail(e.Place, 0, "copy wants a map, such as webview.custom_metadata; this gives %s", withArticle(kind))
+			c.failf(e.Place, 0, "copy wants a map, such as webview.custom_metadata; this gives %s", withArticle(kind))
 		}
 		c.rules.copies = append(c.rules.copies, copyRule{source: e.Text, formula: f})
 	}
@@ -135,7 +135,7 @@ func (c *compiler) copies() {
 func (c *compiler) tags() {
 	for _, t := range c.definition.Tags {
 		if problem := keyProblem(t.Key); problem != "" {
-			c.fail(t.Place, 0, "tag %s: %s", quoteKey(t.Key), problem)
+			c.failf(t.Place, 0, "tag %s: %s", quoteKey(t.Key), problem)
 		}
 		f := c.formula(t.Value)
 		if f == nil {
@@ -143,9 +143,9 @@ func (c *compiler) tags() {
 		}
 		switch kind := f.gives(); kind {
 		case kindObject, kindList:
-			c.fail(t.Value.Place, 0, "tag %s: this gives %s; a tag is a string, a boolean, a number or a time", quoteKey(t.Key), withArticle(kind))
+			c.failf(t.Value.Place, 0, "tag %s: this gives %s; a tag is a string, a boolean, a number or a time", quoteKey(t.Key), withArticle(kind))
 		case kindUnknown:
-			c.fail(t.Value.Place, 0, "tag %s: this gives neither a string nor a boolean, a number or a time", quoteKey(t.Key))
+			c.failf(t.Value.Place, 0, "tag %s: this gives neither a string nor a boolean, a number or a time", quoteKey(t.Key))
 		}
 		c.rules.tags = append(c.rules.tags, tagRule{key: t.Key, formula: f})
 	}
@@ -162,7 +162,7 @@ func (c *compiler) lookups() {
 				continue
 			}
 			if kind := f.gives(); kind == kindObject || kind == kindList {
-				c.fail(p.Place, 0, "lookup %q: a parameter is one value, this gives %s", l.Name, withArticle(kind))
+				c.failf(p.Place, 0, "lookup %q: a parameter is one value, this gives %s", l.Name, withArticle(kind))
 			}
 			rule.params = append(rule.params, f)
 			rule.uses = append(rule.uses, f.lookups...)

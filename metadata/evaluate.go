@@ -38,8 +38,9 @@ func (e *MissingError) Error() string {
 }
 
 type tagRule struct {
-	key string
 	*formula
+
+	key string
 }
 
 type lookupRule struct {
@@ -155,10 +156,8 @@ func (r *Rules) waits(f *formula, all []asked) bool {
 		if all[i].failed == nil {
 			continue
 		}
-		for _, name := range f.lookups {
-			if name == r.lookups[i].name {
-				return true
-			}
+		if slices.Contains(f.lookups, r.lookups[i].name) {
+			return true
 		}
 	}
 	return false
@@ -186,7 +185,7 @@ func eventObject(ev seam.Event) any {
 		return Plain(ev.Raw)
 	}
 	object := map[string]any{
-		"event_id": ev.EventID, "event_type": ev.EventType, "connected_account_id": ev.ConnectedAccountID,
+		fieldEventID: ev.EventID, "event_type": ev.EventType, fieldAccountID: ev.ConnectedAccountID,
 		"occurred_at": ev.OccurredAt.Format(time.RFC3339Nano),
 	}
 	if ev.ConnectWebviewID != "" {
@@ -199,7 +198,7 @@ func accountObject(a seam.Account) any {
 	if a.Raw != nil {
 		return Plain(a.Raw)
 	}
-	object := map[string]any{"connected_account_id": a.ID, "custom_metadata": Plain(map[string]any(a.Metadata))}
+	object := map[string]any{fieldAccountID: a.ID, fieldMetadata: Plain(map[string]any(a.Metadata))}
 	if a.CustomerKey != "" {
 		object["customer_key"] = a.CustomerKey
 	}

@@ -101,7 +101,7 @@ func provenance(in *Input, d Decision, got computed) ([]Key, []Asked) {
 }
 
 func (r *Rules) explainLookups(all []asked) []Asked {
-	var list []Asked
+	list := make([]Asked, 0, len(all))
 	for i, a := range all {
 		rule := &r.lookups[i]
 		one := Asked{

@@ -31,12 +31,12 @@ func (c *compiler) formula(e Expression) *formula {
 	r := &reader{known: c.known}
 	program, err := expr.Compile(e.Text, expr.Env(c.types()), expr.DisableBuiltin("now"), expr.Patch(r))
 	if r.problem != "" {
-		c.fail(e.Place, byteOffset(e.Text, r.at), "%s", r.problem)
+		c.failf(e.Place, byteOffset(e.Text, r.at), "%s", r.problem)
 		return nil
 	}
 	if err != nil {
 		offset, problem := c.explainSyntax(e.Text, err)
-		c.fail(e.Place, offset, "%s", problem)
+		c.failf(e.Place, offset, "%s", problem)
 		return nil
 	}
 	f := &formula{source: e.Text, program: program, lookups: r.lookups, paths: longest(r.paths)}
@@ -52,7 +52,7 @@ func (c *compiler) types() types.Map {
 	for name := range c.known {
 		names[name] = types.Any
 	}
-	maps.Copy(names, subjectTypes)
+	maps.Copy(names, subjectTypes())
 	return names
 }
 

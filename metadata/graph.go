@@ -60,7 +60,7 @@ func (g *graph) walk(i int, path []string) bool {
 		return true
 	case onTheWay:
 		circle := path[slices.Index(path, rule.name):]
-		g.fail(g.definition.Lookups[i].Place, 0, "lookups go in a circle: %s", strings.Join(circle, " → "))
+		g.failf(g.definition.Lookups[i].Place, 0, "lookups go in a circle: %s", strings.Join(circle, " → "))
 		return false
 	case fresh:
 	}
@@ -88,11 +88,11 @@ func (c *compiler) needed() map[string]bool {
 		}
 	}
 	for _, t := range c.rules.tags {
-		need(t.formula.lookups)
+		need(t.lookups)
 	}
 	for _, r := range c.rules.copies {
 		if r.formula != nil {
-			need(r.formula.lookups)
+			need(r.lookups)
 		}
 	}
 	return needed

@@ -140,7 +140,7 @@ func sight(w *seam.Webview, at time.Time) *Sighting {
 		}
 	}
 	delete(object, "url")
-	object["custom_metadata"] = map[string]any(w.Metadata)
+	object[fieldMetadata] = map[string]any(w.Metadata)
 	return &Sighting{ID: w.ID, At: stamp(at), Object: object}
 }
 
@@ -149,7 +149,7 @@ func (s *Sighting) metadata() seam.Metadata {
 	if s == nil {
 		return nil
 	}
-	switch md := s.Object["custom_metadata"].(type) {
+	switch md := s.Object[fieldMetadata].(type) {
 	case map[string]any:
 		return md
 	case seam.Metadata:

@@ -23,31 +23,40 @@ var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func isName(s string) bool { return nameForm.MatchString(s) }
 
-var (
-	anyObject    = types.Map{types.Extra: types.Any}
-	webviewTypes = types.Map{"custom_metadata": anyObject, types.Extra: types.Any}
-	subjectTypes = types.Map{
-		"event": types.Map{
-			"event_id": types.String, "event_type": types.String, "connected_account_custom_metadata": anyObject, types.Extra: types.Any,
-		},
-		"account": types.Map{"connected_account_id": types.String, "custom_metadata": anyObject, types.Extra: types.Any},
-		"webview": webviewTypes,
-		"origin":  webviewTypes,
-	}
+// The fields of Seam's objects that this package reads itself.
+const (
+	fieldEventID   = "event_id"
+	fieldAccountID = "connected_account_id"
+	fieldMetadata  = "custom_metadata"
+	fieldCreatedAt = "created_at"
 )
+
+// subjectTypes are what is known of the subjects before anything runs.
+func subjectTypes() types.Map {
+	object := types.Map{types.Extra: types.Any}
+	webview := types.Map{fieldMetadata: object, types.Extra: types.Any}
+	return types.Map{
+		"event": types.Map{
+			fieldEventID: types.String, "event_type": types.String, "connected_account_custom_metadata": object, types.Extra: types.Any,
+		},
+		"account": types.Map{fieldAccountID: types.String, fieldMetadata: object, types.Extra: types.Any},
+		"webview": webview,
+		"origin":  webview,
+	}
+}
 
 // Fields that Seam documents. Others are read too, as Seam adds some; they are noted.
 var (
 	eventFields = []string{
-		"event_id", "event_type", "workspace_id", "created_at", "occurred_at", "connected_account_id", "connect_webview_id",
+		fieldEventID, "event_type", "workspace_id", fieldCreatedAt, "occurred_at", fieldAccountID, "connect_webview_id",
 		"customer_key", "connected_account_custom_metadata",
 	}
 	accountFields = []string{
-		"connected_account_id", "account_type", "account_type_display_name", "automatically_manage_new_devices", "created_at",
-		"custom_metadata", "customer_key", "display_name", "image_url", "user_identifier", "accepted_capabilities", "errors", "warnings",
+		fieldAccountID, "account_type", "account_type_display_name", "automatically_manage_new_devices", fieldCreatedAt,
+		fieldMetadata, "customer_key", "display_name", "image_url", "user_identifier", "accepted_capabilities", "errors", "warnings",
 	}
 	webviewFields = []string{
-		"connect_webview_id", "connected_account_id", "workspace_id", "custom_metadata", "customer_key", "status", "created_at",
+		"connect_webview_id", fieldAccountID, "workspace_id", fieldMetadata, "customer_key", "status", fieldCreatedAt,
 		"authorized_at", "login_successful", "selected_provider", "accepted_providers", "accepted_devices", "accepted_capabilities",
 		"any_provider_allowed", "any_device_allowed", "automatically_manage_new_devices", "custom_redirect_url",
 		"custom_redirect_failure_url", "device_selection_mode", "wait_for_device_creation",
