@@ -129,6 +129,9 @@ func (a *app) assembleHandler() error {
 			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(wantedTypes()), Tracer: a.tracer,
 		}
 	}
+	if a.role.receives() && a.config.AdminToken != "" {
+		o.Admin = &handlers.AdminOptions{Admission: handlers.NewAdmission(a.config.AdminToken.Reveal()), Events: a.queue}
+	}
 	var err error
 	a.handler, err = handlers.New(o)
 	return err
