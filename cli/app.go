@@ -36,7 +36,6 @@ type appOptions struct {
 	volatile bool
 	log      zerolog.Logger
 	registry *prometheus.Registry
-	limiter  seam.Limiter
 	tagged   func(seam.Event, metadata.Result) // told of every success; may be nil
 	tracer   trace.Tracer                      // nil = off
 }
@@ -83,7 +82,8 @@ func (a *app) assemble() error {
 }
 
 func (a *app) assembleWorker() error {
-	client, err := newSeamClient(a.config, a.limiter, a.registry)
+	pace := queue.NewPace(a.queue, a.config.SeamRate.PerSecond())
+	client, err := newSeamClient(a.config, pace, a.registry)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (a *app) assembleWorker() error {
 	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged, rewrites: rewrites}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
 		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
-		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
+		StopWithin: workStopWithin, Pace: pace, Observer: newObserver(a.log), Registerer: a.registry,
 	})
 	if err != nil {
 		return err

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"seamtag/config"
-	"seamtag/seam"
 )
 
 const serveHelp = `Receive webhooks and tag accounts.
@@ -75,7 +74,7 @@ func serve(ctx context.Context, p Process, role Role) error {
 	defer closeTracing()
 	a, err := newApp(appOptions{
 		config: &c, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
-		limiter: seam.NewPacer(c.SeamRate.PerSecond()), tracer: tracer,
+		tracer: tracer,
 	})
 	if err != nil {
 		return err
