@@ -40,7 +40,6 @@ type appOptions struct {
 	volatile bool
 	log      zerolog.Logger
 	registry *prometheus.Registry
-	limiter  seam.Limiter
 	tagged   func(seam.Event, metadata.Result) // told of every success; may be nil
 	tracer   trace.Tracer                      // nil = off
 }
@@ -50,6 +49,7 @@ type app struct {
 	appOptions
 
 	queue     *queue.Queue
+	pace      *queue.Pace  // the rate to Seam that all processes share; nil where the role does not work
 	client    *seam.Client // nil where the role does not work
 	loading   rulesOptions
 	rules     *currentRules
@@ -96,8 +96,9 @@ func (a *app) assemble() error {
 func (a *app) assembleRules() error {
 	a.loading = rulesOptions{config: a.config, environ: a.environ}
 	if a.role.works() {
+		a.pace = queue.NewPace(a.queue, a.config.SeamRate.PerSecond())
 		var err error
-		if a.client, err = newSeamClient(a.config, a.limiter, a.registry); err != nil {
+		if a.client, err = newSeamClient(a.config, a.pace, a.registry); err != nil {
 			return err
 		}
 		a.closers = append(a.closers, a.client.Close)
@@ -124,7 +125,7 @@ func (a *app) assembleWorker() error {
 	w := &worker{rules: a.rules, tagged: a.tagged, rewrites: rewrites}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
 		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
-		StopWithin: workStopWithin, Observer: newObserver(a.log), Registerer: a.registry,
+		StopWithin: workStopWithin, Pace: a.pace, Observer: newObserver(a.log), Registerer: a.registry,
 	})
 	if err != nil {
 		return err
@@ -157,6 +158,9 @@ func (a *app) assembleHandler() error {
 		o.Webhook = &handlers.WebhookOptions{
 			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(a.rules), Tracer: a.tracer,
 		}
+	}
+	if a.role.receives() && a.config.AdminToken != "" {
+		o.Admin = &handlers.AdminOptions{Admission: handlers.NewAdmission(a.config.AdminToken.Reveal()), Events: a.queue}
 	}
 	var err error
 	a.handler, err = handlers.New(o)

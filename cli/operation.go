@@ -29,7 +29,7 @@ type operation struct {
 	closers   []func()
 }
 
-// openOperation opens the queue and a client whose calls are paced apart from those of the workers.
+// openOperation opens the queue and a client whose calls are of the rate that all processes share.
 func openOperation(ctx context.Context, p Process) (*operation, error) {
 	c, err := load(p, (*config.Config).RequireSeam)
 	if err != nil {
@@ -40,7 +40,7 @@ func openOperation(ctx context.Context, p Process) (*operation, error) {
 		return nil, err
 	}
 	o.closers = append(o.closers, func() { _ = o.queue.Close() })
-	if o.seam, err = newSeamClient(&c, seam.NewPacer(c.SeamRate.PerSecond()), prometheus.NewRegistry()); err != nil {
+	if o.seam, err = newSeamClient(&c, queue.NewPace(o.queue, c.SeamRate.PerSecond()), prometheus.NewRegistry()); err != nil {
 		o.close()
 		return nil, err
 	}

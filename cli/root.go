@@ -36,6 +36,7 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2 // wrong use or configuration; stderr says which variable, flag or place in a file
+	exitDrift  = 3 // accounts differ from what the rules want, and that is not mended
 )
 
 const rootHelp = `Seamtag keeps the custom_metadata of every connected account of a Seam workspace as your rules say.
@@ -60,6 +61,9 @@ func Run(ctx context.Context, p Process) int {
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
+	}
+	if _, ok := errors.AsType[*driftError](err); ok {
+		return exitDrift
 	}
 	return exitFailed
 }
@@ -92,7 +96,9 @@ func newRoot(p Process) *cobra.Command {
 		return usage(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newDemo(p), newServe(p), newSend(p), newBackfill(p), newRules(p), newLedger(p), newVersion(p), newEnvironmentHelp())
+	root.AddCommand(
+		newDemo(p), newServe(p), newSend(p), newRules(p), newBackfill(p), newLedger(p), newReconcile(p), newVersion(p), newEnvironmentHelp(),
+	)
 	return root
 }
 

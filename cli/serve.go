@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"seamtag/config"
-	"seamtag/seam"
 )
 
 const serveHelp = `Receive webhooks and tag accounts.
@@ -77,8 +76,8 @@ func serve(ctx context.Context, p Process, role Role) error {
 	hangups, ignore := p.hangups()
 	defer ignore()
 	a, err := newApp(appOptions{
-		config: &c, environ: p.Environ, hangups: hangups, role: role, redisURL: redis.url, volatile: redis.volatile, log: log, registry: registry,
-		limiter: seam.NewPacer(c.SeamRate.PerSecond()), tracer: tracer,
+		config: &c, environ: p.Environ, hangups: hangups, role: role, redisURL: redis.url, volatile: redis.volatile, log: log,
+		registry: registry, tracer: tracer,
 	})
 	if err != nil {
 		return err

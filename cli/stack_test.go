@@ -95,7 +95,7 @@ func (s *stack) start(environ ...string) {
 	}
 	s.app, err = newApp(appOptions{
 		config: &c, environ: environ, hangups: s.hangups, role: roleAll, redisURL: s.redis.URL(), log: log, registry: prometheus.NewRegistry(),
-		limiter: seam.NewPacer(c.SeamRate.PerSecond()), tracer: tracer,
+		tracer: tracer,
 	})
 	if err != nil {
 		s.t.Fatal(err)

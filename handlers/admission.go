@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	guesses      = 5                // wrong tokens in a row from one address
-	guessEvery   = 10 * time.Second // and then one in this time
-	mostGuessers = 10_000           // addresses remembered
+	guesses      = 20              // wrong tokens in a row from one address: a script with an old token is not held back at once
+	guessEvery   = 3 * time.Second // and then one in this time
+	mostGuessers = 10_000          // addresses remembered
 )
 
-// Admission knows the admin token, and holds back who guesses it: five wrong tokens from one address, then one in ten
-// seconds. The API and the page share one, so that one does not help with the other.
+// Admission knows the admin token, and holds back who guesses it: twenty wrong tokens from one address, then one in
+// three seconds. The API and the page share one, so that one does not help with the other.
 type Admission struct {
 	token [sha256.Size]byte
 	now   func() time.Time

@@ -23,6 +23,8 @@ const (
 type Options struct {
 	// Webhook is nil in a role without ingress; its path then answers 404.
 	Webhook *WebhookOptions
+	// Admin is nil where there is no admin token; all of it then answers 404.
+	Admin *AdminOptions
 	// Health computes readiness; needed. It is called once at a time.
 	Health func(ctx context.Context) Health
 	// HealthTimeout is after how long an unfinished Health counts as not ready. Default: 3 s.
@@ -57,6 +59,13 @@ func New(o Options) (http.Handler, error) {
 			return nil, err
 		}
 		e.POST(WebhookPath, w.receive)
+	}
+	if o.Admin != nil {
+		a, err := newAdmin(*o.Admin)
+		if err != nil {
+			return nil, err
+		}
+		a.register(e)
 	}
 	return newDoor(e, o), nil
 }

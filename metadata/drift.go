@@ -64,7 +64,7 @@ func (t *Tagger) Preview(ctx context.Context, account seam.Account, ledger Ledge
 		Event:   seam.Event{EventType: TypeCheck, ConnectedAccountID: account.ID, OccurredAt: t.now()},
 		Account: account, Ledger: ledger, Rules: t.rules, Now: t.now(),
 	}
-	if ledger.isZero() || !same(account.Metadata, ledger.Snapshot) {
+	if !ledger.Left(account) {
 		found, err := t.resolve(ctx, in.Event, ledger)
 		if err != nil {
 			return Decision{}, fmt.Errorf("resolve webview: %w", err)
@@ -74,6 +74,11 @@ func (t *Tagger) Preview(ctx context.Context, account seam.Account, ledger Ledge
 	in.Event = dated(in.Event, account, in.WebviewAt, ledger)
 	d, _, err := decide(ctx, &in)
 	return d, err
+}
+
+// Left tells whether an account, as just read, is as it was left when it was last tagged.
+func (l Ledger) Left(account seam.Account) bool {
+	return !l.isZero() && same(account.Metadata, l.Snapshot)
 }
 
 // drift lists what the decision would change, by key.

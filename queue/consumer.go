@@ -51,6 +51,7 @@ type ConsumerOptions struct {
 	Block         time.Duration // of a read of an empty log; default 20 s
 	Sweep         time.Duration // between looks for what dead workers left; default 30 s
 	Trim          time.Duration // between trims; default 1 min
+	Pace          *Pace         // of the handler's calls to Seam, taken along with the entries; default: none
 	Observer      Observer
 	Registerer    prometheus.Registerer // default: none
 }
@@ -99,9 +100,11 @@ type Consumer struct {
 
 	called  time.Time // when the due loop last woke another process
 	upkeeps int
+	trims   time.Time // when something can be past its retention
 
 	mu      sync.Mutex
 	flight  map[string]*Delivery // by entry id
+	again   map[string]*Delivery // rescued from this process's own handler, which lost its lease and has not ended yet
 	looks   time.Time            // when the due loop looks next
 	backlog bool                 // more was due than there were slots
 }
@@ -120,7 +123,7 @@ func NewConsumer(q *Queue, o ConsumerOptions) (*Consumer, error) {
 	}
 	c := &Consumer{
 		q: q, o: o, name: consumerName(), reader: reader,
-		slots: make(chan struct{}, o.Concurrency), kick: make(chan struct{}, 1), flight: map[string]*Delivery{},
+		slots: make(chan struct{}, o.Concurrency), kick: make(chan struct{}, 1), flight: map[string]*Delivery{}, again: map[string]*Delivery{},
 	}
 	reader.AddHook(&q.seen)
 	if c.metrics, err = newConsumerMetrics(o.Registerer, &c.gate); err != nil {
@@ -199,9 +202,9 @@ func (c *Consumer) stop() error {
 // leave gives back what was read and not begun, and takes the name out of the group once nothing is left under it.
 func (c *Consumer) leave(ctx context.Context) {
 	k := c.q.keys
-	err := releaseScript.Run(ctx, c.q.rdb, []string{k.log(), k.due(), k.wake()}, group, c.name).Err()
+	err := c.q.run(ctx, releaseScript, []string{k.log(), k.due(), k.wake()}, group, c.name).Err()
 	if err == nil {
-		err = forgetScript.Run(ctx, c.q.rdb, []string{k.log()}, group, c.name).Err()
+		err = c.q.run(ctx, forgetScript, []string{k.log()}, group, c.name).Err()
 	}
 	if err != nil && !redis.HasErrorPrefix(err, "NOGROUP") {
 		c.trouble("leave the group", err)

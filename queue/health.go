@@ -28,9 +28,10 @@ type Problem struct {
 }
 
 const (
-	healthFor   = 30 * time.Second // how long an answer is good for, while commands go well
-	healthTries = 2 * time.Second
-	checkEvery  = 10 * time.Minute
+	healthFor     = 30 * time.Second // how long an answer is good for, while commands go well
+	healthForIdle = time.Minute      // and where nothing was waiting and other commands show that Redis is there
+	healthTries   = 2 * time.Second
+	checkEvery    = 10 * time.Minute
 )
 
 // HealthCheck answers how the queue is, from what the last commands showed where that is recent enough.
@@ -40,6 +41,7 @@ type HealthCheck struct {
 	mu      sync.Mutex
 	last    Health
 	at      time.Time
+	found   []Problem // by the last Check
 	checked time.Time
 }
 
@@ -50,38 +52,93 @@ func NewHealthCheck(q *Queue) *HealthCheck { return &HealthCheck{q: q} }
 func (h *HealthCheck) Health(ctx context.Context) Health {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last.Paused == nil && time.Since(h.at) < healthFor && h.last.Err == nil && h.q.seen.failed.Load() < h.at.UnixMilli() {
+	if h.good() {
 		return h.last
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTries)
 	defer cancel()
-	problems := h.last.Problems
 	if h.last, h.at = h.q.health(ctx), time.Now(); h.last.Err != nil {
 		return h.last
 	}
-	h.last.Problems = problems
 	if time.Since(h.checked) > checkEvery {
 		if found, err := h.q.Check(ctx); err == nil {
-			h.last.Problems, h.checked = found, time.Now()
+			h.found, h.checked = found, time.Now()
 		}
 	}
+	h.last.Problems = append(h.last.Problems, h.found...)
 	return h.last
 }
 
+// good says whether the last answer still is.
+func (h *HealthCheck) good() bool {
+	seen := &h.q.seen
+	if h.last.Err != nil || h.last.Paused != nil || seen.failed.Load() >= h.at.UnixMilli() || seen.refused.Load() != nil {
+		return false
+	}
+	age := time.Since(h.at)
+	idle := h.last.Waiting == 0 && time.Since(time.UnixMilli(seen.ok.Load())) < healthFor
+	return age < healthFor || idle && age < healthForIdle
+}
+
+// health asks for no more than it must: an idle process is allowed ten commands a minute.
 func (q *Queue) health(ctx context.Context) Health {
 	var paused *redis.StringCmd
-	var open *redis.IntCmd
 	var oldest *redis.ZSliceCmd
 	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		paused = p.Get(ctx, q.keys.pause())
-		open = p.ZCard(ctx, q.keys.open())
 		oldest = p.ZRangeWithScores(ctx, q.keys.open(), 0, 0)
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return Health{Err: err}
 	}
-	return Health{Waiting: open.Val(), Oldest: oldestOf(oldest), Paused: parsePause(paused.Val())}
+	h := Health{Oldest: oldestOf(oldest), Paused: parsePause(paused.Val())}
+	if !h.Oldest.IsZero() {
+		if h.Waiting, err = q.rdb.ZCard(ctx, q.keys.open()).Result(); err != nil {
+			return Health{Err: err}
+		}
+	}
+	if q.seen.refused.Load() != nil {
+		if h.Err = q.tryWrite(ctx); h.Err != nil {
+			return h
+		}
+		if refused := q.seen.refused.Load(); refused != nil {
+			h.Problems = append(h.Problems, *refused)
+		}
+	}
+	return h
+}
+
+// tryWrite finds out whether a server that refused a write takes one now.
+func (q *Queue) tryWrite(ctx context.Context) error {
+	err := q.rdb.Set(ctx, q.keys.probe(), 1, time.Minute).Err()
+	switch {
+	case err == nil:
+		q.seen.refused.Store(nil)
+	case refusalOf(err) == nil:
+		return fmt.Errorf("try a write: %w", err)
+	}
+	return nil
+}
+
+// refusals are the errors of a server that is there and takes no writes, each with its mend.
+var refusals = []struct{ said, means string }{
+	{"OOM command not allowed", "redis is full, so no more events are accepted while what it holds is worked off: " +
+		"give it more memory or set a shorter SEAMTAG_RETENTION"},
+	{"quota exceeded", "redis is full, so no more events are accepted while what it holds is worked off: " +
+		"choose a larger plan or set a shorter SEAMTAG_RETENTION"},
+	{"MISCONF", "redis takes no writes as it cannot save to its disk: mend the disk, see the server's log"},
+	{"NOREPLICAS", "redis takes no writes as it has too few replicas: start them, or lower min-replicas-to-write"},
+}
+
+// refusalOf is the problem that an error of the server shows, nil where it is another.
+func refusalOf(err error) *Problem {
+	for _, r := range refusals {
+		if strings.Contains(err.Error(), r.said) {
+			return &Problem{Text: r.means, Fatal: true}
+		}
+	}
+	return nil
 }
 
 // oldestVersion is the first Redis with all commands that the scripts use (XAUTOCLAIM, XTRIM MINID).

@@ -52,3 +52,12 @@ func (k keys) turn(name string) string { return k.prefix + "turn:" + name }
 
 // gap holds the last gap check.
 func (k keys) gap() string { return k.prefix + "gap" }
+
+// rate is how full the rate of calls to Seam is: the life that is left of it.
+func (k keys) rate() string { return k.prefix + "rate" }
+
+// hold lives as long as all calls to Seam are held back.
+func (k keys) hold() string { return k.prefix + "hold" }
+
+// probe is written to find out whether writes are taken.
+func (k keys) probe() string { return k.prefix + "probe" }

@@ -57,6 +57,7 @@ type hand struct {
 	answer chan error // nil: tagged
 	stale  bool       // its lease ran out
 	gone   bool       // and another worker has the entry
+	again  bool       // or its own worker took it again, to begin once this handler has ended
 }
 
 // modelWorker is a consumer whose loops do not run: the test takes their steps.
@@ -293,13 +294,16 @@ func (m *model) settle(h *hand) {
 		m.fatalf("lost %t, want %t", s.Lost, lost)
 	}
 	if lost {
+		if h.again {
+			m.begin("again", []string{h.EntryID})
+		}
 		return
 	}
 	m.places[h.EntryID] = end
 	if m.locks[h.Key] == h {
 		delete(m.locks, h.Key)
 	}
-	await(m, func() bool { return h.worker.inFlight(h.EntryID) == false })
+	await(m, func() bool { return !h.worker.worksOn(h.Delivery) })
 }
 
 func await(m *model, ok func() bool) {
@@ -363,22 +367,42 @@ func (m *model) rescue(w *modelWorker) {
 	w.sweep(m.t.Context())
 	var rescued []string
 	for _, id := range ids {
-		if w.inFlightBefore(m, id) {
-			continue // its own: the next sweep after the handler's end takes it
+		if own := w.hand(m, id); own != nil {
+			own.again = true
+			continue
 		}
 		rescued = append(rescued, id)
 		for _, h := range m.hands {
 			if h.EntryID == id {
 				h.gone = true
+				h.forget()
 			}
 		}
 	}
 	m.begin("rescue", rescued)
 }
 
-// inFlightBefore says whether the worker has a handler of its own at work on an entry that it lost.
-func (w *modelWorker) inFlightBefore(m *model, id string) bool {
-	return slices.ContainsFunc(m.hands, func(h *hand) bool { return h.worker == w && h.EntryID == id && !h.gone })
+// hand is the worker's own handler at work on an entry that it lost, nil where there is none.
+func (w *modelWorker) hand(m *model, id string) *hand {
+	i := slices.IndexFunc(m.hands, func(h *hand) bool { return h.worker == w && h.EntryID == id && !h.gone })
+	if i < 0 {
+		return nil
+	}
+	return m.hands[i]
+}
+
+// forget lets the lease run out with which the worker took its own entry again.
+func (h *hand) forget() {
+	h.worker.mu.Lock()
+	defer h.worker.mu.Unlock()
+	h.again = false
+	delete(h.worker.again, h.EntryID)
+}
+
+func (w *modelWorker) worksOn(d *Delivery) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.flight[d.EntryID] == d
 }
 
 func (m *model) owner(id string) string {

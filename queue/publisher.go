@@ -139,7 +139,7 @@ func (p *Publisher) flush(calls []*publishCall) {
 
 func (p *Publisher) run(ctx context.Context, keys []string, args []any) ([]string, error) {
 	if p.q.o.Ack != AckReplica {
-		return publishScript.Run(ctx, p.q.rdb, keys, args...).StringSlice()
+		return p.q.run(ctx, publishScript, keys, args...).StringSlice()
 	}
 	return p.runReplicated(ctx, keys, args)
 }
@@ -151,21 +151,23 @@ func (p *Publisher) runReplicated(ctx context.Context, keys []string, args []any
 	if err != nil {
 		return nil, err
 	}
-	var accepted *redis.Cmd
-	var replicas *redis.Cmd
-	attempt := func() error {
+	var accepted, replicas *redis.Cmd
+	attempt := func(eval func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd) error {
 		_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			accepted = publishScript.EvalSha(ctx, pipe, keys, args...)
+			accepted = eval(ctx, pipe, keys, args...)
 			pipe.Set(ctx, p.q.keys.prefix+"ack", strconv.FormatInt(time.Now().UnixMilli(), 10), time.Minute)
 			replicas = pipe.Do(ctx, "WAIT", 1, replicaAckWithin.Milliseconds())
 			return nil
 		})
 		return err
 	}
-	err = attempt()
-	if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-		if err = publishScript.Load(ctx, node).Err(); err == nil {
-			err = attempt()
+	n, err := p.q.speak(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = attempt(publishScript[n].EvalSha); redis.HasErrorPrefix(err, "NOSCRIPT") {
+		if n, err = p.q.relearn(ctx, n); err == nil {
+			err = attempt(publishScript[n].Eval)
 		}
 	}
 	if err != nil {

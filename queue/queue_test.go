@@ -213,27 +213,6 @@ func TestNothingIsAcceptedWhileRedisIsAway(t *testing.T) {
 	}
 }
 
-func TestAFullRedisRefusesAndKeepsWhatItHas(t *testing.T) {
-	r := parts.Redis(t)
-	q := open(t, r)
-	p := publisher(t, q)
-	id := publish(t, p, message(1))
-	if err := r.Client().ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Publish(t.Context(), message(2)); !errors.Is(err, queue.ErrUnavailable) {
-		t.Errorf("error %v, want ErrUnavailable", err)
-	}
-	if err := r.Client().ConfigSet(t.Context(), "maxmemory", "0").Err(); err != nil {
-		t.Fatal(err)
-	}
-	consume(t, q, quick(tag))
-	awaitStatus(t, q, id, queue.Tagged)
-	if got, err := p.Publish(t.Context(), message(2)); err != nil || got.Duplicate {
-		t.Errorf("the refused message: %+v, %v; it must not have been marked seen", got, err)
-	}
-}
-
 func TestEveryInstructionHasItsEnd(t *testing.T) {
 	boom := errors.New("boom")
 	for name, tt := range map[string]struct {

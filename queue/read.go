@@ -12,18 +12,13 @@ import (
 // readLoop takes unread entries, as many as can start now, and the calls to wake.
 func (c *Consumer) readLoop(ctx context.Context) {
 	failures := 0
-	ready := false
 	for ctx.Err() == nil {
 		if !c.awaitSlot(ctx) {
 			return
 		}
-		err := error(nil)
-		if !ready {
+		err := c.read(ctx)
+		if redis.HasErrorPrefix(err, "NOGROUP") {
 			err = c.join(ctx)
-			ready = err == nil
-		}
-		if err == nil {
-			err = c.read(ctx)
 		}
 		switch {
 		case err == nil, errors.Is(err, redis.Nil):
@@ -31,7 +26,6 @@ func (c *Consumer) readLoop(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		default:
-			ready = ready && !redis.HasErrorPrefix(err, "NOGROUP")
 			if failures++; failures > 1 { // the first may be an idle connection that was cut
 				c.trouble("read the log", err)
 			}
@@ -42,7 +36,7 @@ func (c *Consumer) readLoop(ctx context.Context) {
 
 // awaitSlot returns true once at least one entry could start.
 func (c *Consumer) awaitSlot(ctx context.Context) bool {
-	if !c.gate.await(ctx) {
+	if !c.gate.await(ctx) || sleep(ctx, c.held()) != nil {
 		return false
 	}
 	select {
@@ -54,20 +48,20 @@ func (c *Consumer) awaitSlot(ctx context.Context) bool {
 	}
 }
 
+// held is for how long no call to Seam may start, and so nothing need begin.
+func (c *Consumer) held() time.Duration {
+	if c.o.Pace == nil {
+		return 0
+	}
+	return c.o.Pace.Held()
+}
+
 func (c *Consumer) free() int { return max(0, cap(c.slots)-len(c.slots)) }
 
 // join makes the group where it is missing: a new Redis, or one that lost its data.
 func (c *Consumer) join(ctx context.Context) error {
 	c.q.known.forget()
-	for _, stream := range []string{c.q.keys.log(), c.q.keys.wake()} {
-		err := c.q.rdb.XGroupCreateMkStream(ctx, stream, group, "0").Err()
-		if err != nil && !redis.HasErrorPrefix(err, "BUSYGROUP") {
-			return err
-		}
-	}
-	names, err := c.q.rdb.SMembers(ctx, c.q.keys.shelves()).Result()
-	c.q.known.add(names...)
-	return err
+	return c.q.run(ctx, joinScript, []string{c.q.keys.log(), c.q.keys.wake()}, group).Err()
 }
 
 func (c *Consumer) read(ctx context.Context) error {
@@ -141,6 +135,9 @@ func (c *Consumer) dueLoop(ctx context.Context) {
 		if at := c.gate.nextProbe(); !at.IsZero() {
 			wait = min(wait, max(0, time.Until(at)))
 		}
+		if held := c.held(); held > 0 {
+			wait = min(wait, held)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -156,6 +153,9 @@ func (c *Consumer) dueAllowed() int {
 		if probe {
 			return 1
 		}
+		return 0
+	}
+	if c.held() > 0 {
 		return 0
 	}
 	n := c.free()
@@ -176,7 +176,7 @@ func (c *Consumer) setBacklog(b bool) {
 func (c *Consumer) takeDue(ctx context.Context, n int) (time.Duration, error) {
 	k := c.q.keys
 	asked := time.Now()
-	reply, err := dueScript.Run(ctx, c.q.rdb, []string{k.log(), k.due()}, group, c.name, n).Slice()
+	reply, err := c.q.run(ctx, dueScript, []string{k.log(), k.due()}, group, c.name, n).Slice()
 	if redis.HasErrorPrefix(err, "NOGROUP") {
 		err = errors.Join(c.join(ctx), err)
 	}
@@ -233,7 +233,7 @@ func (c *Consumer) callOthers(ctx context.Context) {
 }
 
 func (q *Queue) wakeWorkers(ctx context.Context) error {
-	return q.rdb.XAdd(ctx, &redis.XAddArgs{Stream: q.keys.wake(), MaxLen: 100, Approx: true, Values: []any{"due", 1}}).Err()
+	return q.run(ctx, wakeScript, []string{q.keys.wake()}).Err()
 }
 
 // sweep takes over what dead workers left in flight, and looks whether something is due earlier than known.
@@ -262,7 +262,7 @@ func (c *Consumer) sweep(ctx context.Context) {
 		c.wakeDueLoop()
 	}
 	claimed, _ := left.Val()
-	claimed = slices.DeleteFunc(claimed, func(m redis.XMessage) bool { return m.Values == nil || c.inFlight(m.ID) })
+	claimed = slices.DeleteFunc(claimed, func(m redis.XMessage) bool { return m.Values == nil })
 	if len(claimed) == 0 {
 		return
 	}
@@ -272,7 +272,18 @@ func (c *Consumer) sweep(ctx context.Context) {
 		return
 	}
 	c.metrics.rescued.Add(float64(len(deliveries)))
-	c.start(ctx, deliveries, false)
+	c.start(ctx, slices.DeleteFunc(deliveries, c.postponed), false)
+}
+
+// postponed keeps a rescued entry until this process's own handler, which lost the lease and works on it still, has ended.
+func (c *Consumer) postponed(d *Delivery) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, busy := c.flight[d.EntryID]
+	if busy {
+		c.again[d.EntryID] = d
+	}
+	return busy
 }
 
 // rescued makes deliveries of claimed entries, with the group's count of how often they were handed out without an outcome.
@@ -303,11 +314,4 @@ func (c *Consumer) looksAfter(at time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.looks.After(at.Add(time.Second))
-}
-
-func (c *Consumer) inFlight(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.flight[id]
-	return ok
 }

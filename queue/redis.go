@@ -50,7 +50,8 @@ type Queue struct {
 	rdb  redis.UniversalClient
 	seen lastSeen
 
-	known knownShelves
+	dialect spoken
+	known   knownShelves
 }
 
 // Open prepares a queue. It does not need Redis to be up; an unreadable URL or mode is an error that does not show the URL.
@@ -94,6 +95,7 @@ func (q *Queue) Close() error {
 }
 
 // dial makes a client of its own. A blocking one is for one reader: no retries, its one connection may be silent for long.
+// A connection does not name its library: that is two commands each, which an ACL user need not be allowed.
 func dial(o Options, blocking bool) (redis.UniversalClient, error) {
 	switch o.Mode {
 	case Standalone:
@@ -102,7 +104,7 @@ func dial(o Options, blocking bool) (redis.UniversalClient, error) {
 			return nil, urlError(err, o)
 		}
 		tune(&c.DialTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.PoolTimeout, &c.ConnMaxIdleTime, &c.MaxRetries, blocking)
-		c.ContextTimeoutEnabled, c.MaintNotificationsConfig = true, noMaintNotifications()
+		c.ContextTimeoutEnabled, c.DisableIdentity, c.MaintNotificationsConfig = true, true, noMaintNotifications()
 		return redis.NewClient(c), nil
 	case Cluster:
 		c, err := redis.ParseClusterURL(o.URL)
@@ -110,7 +112,7 @@ func dial(o Options, blocking bool) (redis.UniversalClient, error) {
 			return nil, urlError(err, o)
 		}
 		tune(&c.DialTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.PoolTimeout, &c.ConnMaxIdleTime, &c.MaxRetries, blocking)
-		c.ContextTimeoutEnabled, c.MaintNotificationsConfig = true, noMaintNotifications()
+		c.ContextTimeoutEnabled, c.DisableIdentity, c.MaintNotificationsConfig = true, true, noMaintNotifications()
 		return newCluster(c), nil
 	case Sentinel:
 		c, err := redis.ParseFailoverURL(o.URL)
@@ -118,7 +120,7 @@ func dial(o Options, blocking bool) (redis.UniversalClient, error) {
 			return nil, urlError(err, o)
 		}
 		tune(&c.DialTimeout, &c.ReadTimeout, &c.WriteTimeout, &c.PoolTimeout, &c.ConnMaxIdleTime, &c.MaxRetries, blocking)
-		c.ContextTimeoutEnabled = true
+		c.ContextTimeoutEnabled, c.DisableIdentity = true, true
 		return redis.NewFailoverClient(c), nil
 	}
 	return nil, fmt.Errorf("queue: unknown mode %q, want standalone, cluster or sentinel", o.Mode)
@@ -160,6 +162,8 @@ type lastSeen struct {
 	ok     atomic.Int64 // unix ms of the last answer, errors that the server answered included
 	failed atomic.Int64 // unix ms of the last failure to get one
 	reason atomic.Pointer[string]
+	// refused is why the server did not take the last write that it refused; nil once it took another.
+	refused atomic.Pointer[Problem]
 }
 
 func (l *lastSeen) note(err error) {
@@ -170,6 +174,9 @@ func (l *lastSeen) note(err error) {
 		l.ok.Store(now)
 	case errors.As(err, &answered):
 		l.ok.Store(now)
+		if p := refusalOf(err); p != nil {
+			l.refused.Store(p)
+		}
 	case errors.Is(err, context.Canceled), errors.Is(err, redis.ErrClosed):
 	default:
 		text := err.Error()

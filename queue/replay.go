@@ -36,7 +36,7 @@ func (q *Queue) replay(ctx context.Context, ids []string) (int, error) {
 	for _, id := range ids {
 		keys, args = append(keys, k.entry(id)), append(args, id)
 	}
-	reply, err := replayScript.Run(ctx, q.rdb, append(keys, shelves...), args...).StringSlice()
+	reply, err := q.run(ctx, replayScript, append(keys, shelves...), args...).StringSlice()
 	if err != nil {
 		return 0, err
 	}

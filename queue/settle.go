@@ -17,6 +17,12 @@ type settleCall struct {
 	done           chan settleResult
 }
 
+// What settle.lua answers beside "1": the lease was lost; settled, and an entry that waited for the key is due.
+const (
+	settledNot      = "0"
+	settledAndFreed = "2"
+)
+
 type settleResult struct {
 	settled bool
 	err     error
@@ -36,8 +42,8 @@ func (s *settleCall) size() int {
 }
 
 // settle records a verdict. While Redis does not answer it keeps trying: the entry stays in flight, and should the lease
-// run out meanwhile, another worker does the work again, which is harmless.
-func (c *Consumer) settle(d *Delivery, v verdict) {
+// run out meanwhile, another worker does the work again, which is harmless. It answers whether the lease was lost.
+func (c *Consumer) settle(d *Delivery, v verdict) (lost bool) {
 	stood := d.shelf()
 	v.apply(&d.record, c.name)
 	call := &settleCall{
@@ -51,7 +57,7 @@ func (c *Consumer) settle(d *Delivery, v verdict) {
 	settled, ok := c.submit(call)
 	v.Lost = ok && !settled
 	if !ok {
-		return
+		return false
 	}
 	if settled && call.kind == "wait" {
 		c.wakeDueLoop()
@@ -62,6 +68,7 @@ func (c *Consumer) settle(d *Delivery, v verdict) {
 	if c.o.Observer.Settled != nil && (!v.givenBack || v.Lost) {
 		c.o.Observer.Settled(v.Settlement)
 	}
+	return v.Lost
 }
 
 // submit hands a call to the settler until it is answered; ok is false where the process had to stop before.
@@ -83,9 +90,9 @@ func (c *Consumer) submit(call *settleCall) (settled, ok bool) {
 func (c *Consumer) settleBatch(calls []*settleCall) {
 	k := c.q.keys
 	keys := make([]string, 0, 4+5*len(calls))
-	args := make([]any, 0, 4+20*len(calls))
+	args := make([]any, 0, 5+20*len(calls))
 	keys = append(keys, k.log(), k.open(), k.due(), k.shelves())
-	args = append(args, group, c.name, c.q.o.Retention.Milliseconds(), c.q.o.StateTTL.Milliseconds())
+	args = append(args, group, c.name, c.q.o.Retention.Milliseconds(), c.q.o.StateTTL.Milliseconds(), c.o.Lease.Milliseconds())
 	var announced []string
 	for _, s := range calls {
 		from, to := c.q.move(s)
@@ -103,7 +110,7 @@ func (c *Consumer) settleBatch(calls []*settleCall) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	reply, err := settleScript.Run(ctx, c.q.rdb, keys, args...).StringSlice()
+	reply, err := c.q.run(ctx, settleScript, keys, args...).StringSlice()
 	if err == nil && len(reply) != len(calls) {
 		err = fmt.Errorf("%d values for %d entries", len(reply), len(calls))
 	}
@@ -115,7 +122,10 @@ func (c *Consumer) settleBatch(calls []*settleCall) {
 			s.done <- settleResult{err: err}
 			continue
 		}
-		s.done <- settleResult{settled: reply[i] == "1"}
+		if reply[i] == settledAndFreed {
+			c.wakeDueLoop()
+		}
+		s.done <- settleResult{settled: reply[i] != settledNot}
 	}
 }
 

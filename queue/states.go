@@ -95,7 +95,7 @@ func globOf(text string) string {
 // now and nothing was changed, ErrBusy that a worker holds the key.
 func (q *Queue) ReplaceState(ctx context.Context, key string, old, state []byte) (bool, error) {
 	keys := []string{q.keys.state(key), q.keys.lock(key)}
-	n, err := stateScript.Run(ctx, q.rdb, keys, old, state, q.o.StateTTL.Milliseconds()).Int()
+	n, err := q.run(ctx, stateScript, keys, old, state, q.o.StateTTL.Milliseconds()).Int()
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("queue: store a state: %w", err)

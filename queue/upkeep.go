@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -25,7 +26,7 @@ func (c *Consumer) renew(ctx context.Context) {
 		keys = append(keys, c.q.keys.lock(d.Key))
 		args = append(args, d.EntryID, d.lockToken())
 	}
-	reply, err := renewScript.Run(ctx, c.q.rdb, keys, args...).StringSlice()
+	reply, err := c.q.run(ctx, renewScript, keys, args...).StringSlice()
 	if err != nil || len(reply) != len(held) {
 		c.trouble("extend leases", err)
 		return
@@ -41,7 +42,7 @@ func (c *Consumer) renew(ctx context.Context) {
 
 // upkeep trims the log and forgets consumers that are long gone.
 func (c *Consumer) upkeep(ctx context.Context) {
-	if err := c.q.trim(ctx, time.Now().Add(-c.q.o.Retention)); err != nil {
+	if err := c.trim(ctx); err != nil {
 		c.trouble("trim the log", err)
 	}
 	if c.upkeeps++; c.upkeeps%60 != 0 {
@@ -50,6 +51,26 @@ func (c *Consumer) upkeep(ctx context.Context) {
 	if err := c.forgetConsumers(ctx); err != nil {
 		c.trouble("forget consumers that are gone", err)
 	}
+}
+
+// trim forgets what is past its retention. Until something can be, it asks nothing.
+func (c *Consumer) trim(ctx context.Context) error {
+	now := time.Now()
+	if now.Before(c.trims) {
+		return nil
+	}
+	if err := c.q.trim(ctx, now.Add(-c.q.o.Retention)); err != nil {
+		return err
+	}
+	first, err := c.q.rdb.XRangeN(ctx, c.q.keys.log(), "-", "+", 1).Result()
+	if err != nil {
+		return fmt.Errorf("find the oldest entry: %w", err)
+	}
+	c.trims = now.Add(c.q.o.Retention)
+	if len(first) > 0 {
+		c.trims = arrival(first[0].ID).Add(c.q.o.Retention)
+	}
+	return nil
 }
 
 const trimBatch = 200
@@ -76,7 +97,7 @@ func (q *Queue) trim(ctx context.Context, before time.Time) error {
 			}
 			keys, ids = append(keys, index), append(ids, m.ID)
 		}
-		n, err := trimScript.Run(ctx, q.rdb, append(keys, shelves...), ids...).Int()
+		n, err := q.run(ctx, trimScript, append(keys, shelves...), ids...).Int()
 		if err != nil || n < trimBatch {
 			return err
 		}
@@ -94,7 +115,7 @@ func (c *Consumer) forgetConsumers(ctx context.Context) error {
 		if info.Name == c.name || info.Pending > 0 || info.Idle < time.Hour {
 			continue
 		}
-		if err := forgetScript.Run(ctx, c.q.rdb, []string{log}, group, info.Name).Err(); err != nil {
+		if err := c.q.run(ctx, forgetScript, []string{log}, group, info.Name).Err(); err != nil {
 			return err
 		}
 	}

@@ -24,17 +24,22 @@ func (c *Consumer) start(ctx context.Context, deliveries []*Delivery, probing bo
 		return
 	}
 	k := c.q.keys
-	keys := make([]string, 0, 2+3*len(deliveries))
-	args := make([]any, 0, 3+3*len(deliveries))
-	keys = append(keys, k.log(), k.due())
-	args = append(args, group, c.o.Lease.Milliseconds(), 150+rand.Int64N(200))
+	keys := make([]string, 0, 4+3*len(deliveries))
+	args := make([]any, 0, 6+3*len(deliveries))
+	keys = append(keys, k.log(), k.due(), k.hold(), k.rate())
+	args = append(args, group, c.o.Lease.Milliseconds(), 1000+rand.Int64N(1000))
+	if p := c.o.Pace; p != nil {
+		args = append(args, p.wanted(), millisOf(p.interval), millisOf(p.burst))
+	} else {
+		args = append(args, 0, 0, 0)
+	}
 	for _, d := range deliveries {
 		keys = append(keys, k.entry(d.EntryID), k.lock(d.Key), k.state(d.Key))
 		args = append(args, d.EntryID, d.lockToken(), flag(!d.fresh))
 	}
 	asked := time.Now()
-	reply, err := beginScript.Run(ctx, c.q.rdb, keys, args...).Slice()
-	if err == nil && len(reply) != 3*len(deliveries) {
+	reply, err := c.q.run(ctx, beginScript, keys, args...).Slice()
+	if err == nil && len(reply) != 3+3*len(deliveries) {
 		err = fmt.Errorf("%d values for %d entries", len(reply), len(deliveries))
 	}
 	if err != nil {
@@ -43,6 +48,10 @@ func (c *Consumer) start(ctx context.Context, deliveries []*Delivery, probing bo
 		c.gate.abandon(deliveries[0].EntryID)
 		return
 	}
+	if p := c.o.Pace; p != nil {
+		p.took(asked, asInt(reply[1]), asInt(reply[2]), asInt(reply[0]))
+	}
+	reply = reply[3:]
 	contended := false
 	for i, d := range deliveries {
 		if reply[3*i] != "1" {
@@ -59,6 +68,11 @@ func (c *Consumer) start(ctx context.Context, deliveries []*Delivery, probing bo
 	if contended {
 		c.wakeDueLoop()
 	}
+}
+
+func asInt(v any) int64 {
+	n, _ := v.(int64)
+	return n
 }
 
 // load adds what the entry's record says of earlier attempts.
@@ -86,23 +100,27 @@ func (c *Consumer) run(d *Delivery, probing bool) {
 	c.running.Go(func() {
 		defer cancel(nil)
 		c.slots <- struct{}{}
-		c.handle(ctx, d, probing)
+		lost := c.handle(ctx, d, probing)
 		c.mu.Lock()
 		delete(c.flight, d.EntryID)
+		again := c.again[d.EntryID]
+		delete(c.again, d.EntryID)
 		backlog := c.backlog
 		c.mu.Unlock()
 		<-c.slots
+		if again != nil && lost && again.Fence() == nil && c.work.Err() == nil {
+			c.start(c.work, []*Delivery{again}, false)
+		}
 		if backlog {
 			c.wakeDueLoop()
 		}
 	})
 }
 
-// handle runs the handler and records how it went.
-func (c *Consumer) handle(ctx context.Context, d *Delivery, probing bool) {
+// handle runs the handler and records how it went, unless the lease was lost.
+func (c *Consumer) handle(ctx context.Context, d *Delivery, probing bool) (lost bool) {
 	if !c.gate.probe(d.EntryID) {
-		c.settle(d, c.verdict(d, Outcome{}, Pause("", errPaused), 0)) // it came while the pause began
-		return
+		return c.settle(d, c.verdict(d, Outcome{}, Pause("", errPaused), 0)) // it came while the pause began
 	}
 	started := time.Now()
 	var outcome Outcome
@@ -126,7 +144,7 @@ func (c *Consumer) handle(ctx context.Context, d *Delivery, probing bool) {
 	case !c.cleared.Load():
 		c.clearPause()
 	}
-	c.settle(d, v)
+	return c.settle(d, v)
 }
 
 var errPaused = errors.New("the workers pause")

@@ -25,10 +25,17 @@ const (
 
 // Limiter paces the calls of all workers together.
 type Limiter interface {
-	// Wait returns when the next call may start, or with the reason why it may not.
+	// Wait returns when the next call may start, or with the reason why it may not: a HeldBack where Seam asked for it.
 	Wait(ctx context.Context) error
 	// Slow tells that Seam asked to hold back for d.
 	Slow(d time.Duration)
+}
+
+// HeldBack is a Limiter's error where Seam asked to hold back for longer than a caller should wait. It makes the call an
+// ErrRateLimited with that RetryAfter.
+type HeldBack interface {
+	error
+	HeldBack() time.Duration
 }
 
 // Options of a Client. APIKey is required.
@@ -129,8 +136,8 @@ func (c *Client) call(ctx context.Context, endpoint string, body map[string]any,
 // notStarted is a call that the limiter did not let start.
 func notStarted(endpoint string, err error) *Error {
 	e := &Error{Endpoint: endpoint, Err: fmt.Errorf("wait for the rate limit: %w", err)}
-	if held := (*HeldBackError)(nil); errors.As(err, &held) {
-		e.RetryAfter = held.For
+	if held, ok := errors.AsType[HeldBack](err); ok {
+		e.RetryAfter = held.HeldBack()
 	}
 	return e
 }

@@ -293,3 +293,18 @@ func TestMetadataCloneAndNumbers(t *testing.T) {
 		t.Errorf("error is %v, want one without the input", err)
 	}
 }
+
+// heldBackError is a limiter's error.
+type heldBackError struct{ d time.Duration }
+
+func (h heldBackError) Error() string           { return "held back" }
+func (h heldBackError) HeldBack() time.Duration { return h.d }
+
+func TestBeingHeldBackIsARateLimit(t *testing.T) {
+	client, _ := setup(t, func(o *seam.Options) { o.Limiter = &limiter{err: fmt.Errorf("ask: %w", heldBackError{time.Minute})} })
+	_, err := client.Account(t.Context(), "a")
+	var e *seam.Error
+	if !errors.Is(err, seam.ErrRateLimited) || errors.Is(err, seam.ErrUnavailable) || !errors.As(err, &e) || e.RetryAfter != time.Minute {
+		t.Errorf("%v is not a rate limit of a minute", err)
+	}
+}

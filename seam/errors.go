@@ -103,7 +103,7 @@ func (e *Error) kind() error {
 		return ErrUnauthorized
 	case e.Status == http.StatusBadRequest && isCredentialType(e.Type):
 		return ErrUnauthorized
-	case e.Status == http.StatusTooManyRequests, errors.As(e.Err, new(*HeldBackError)):
+	case e.Status == http.StatusTooManyRequests, errors.As(e.Err, new(HeldBack)):
 		return ErrRateLimited
 	case e.Status == http.StatusBadRequest && e.Type == typeInvalidInput:
 		return ErrInvalid

@@ -8,7 +8,8 @@ for n = 1, #KEYS - 1 do
   local id, token = ARGV[2 + 2 * n], ARGV[3 + 2 * n]
   local held = #redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1, ARGV[2]) == 1
   if held and token ~= '' then
-    held = redis.call('GET', KEYS[n + 1]) == token
+    local value = redis.call('GET', KEYS[n + 1])
+    held = value == token or value and string.sub(value, 1, #token + 1) == token .. '|' -- and who waits for it
   end
   if held then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'JUSTID')

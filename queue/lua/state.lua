@@ -3,7 +3,8 @@
 -- KEYS[1] state  KEYS[2] lock
 -- ARGV[1] the state that was read ("" = none)  ARGV[2] new state  ARGV[3] lifetime in ms
 -- Returns 1 stored, 0 it is another one by now, -1 a worker holds the key
-if redis.call('EXISTS', KEYS[2]) == 1 then
+local lock = redis.call('GET', KEYS[2])
+if lock and string.sub(lock, 1, 1) ~= '|' then -- who only waits for it holds nothing
   return -1
 end
 local present = redis.call('GET', KEYS[1]) or ''
