@@ -153,7 +153,8 @@ func checkLookup(d *decoder, item Item[Lookup]) {
 		d.add(item.Name.Fault(0, fmt.Sprintf("lookup %q asks nobody: want one of sql, http, redis or table", item.Name.raw)))
 	case 1:
 	default:
-		d.add(item.Name.Fault(0, fmt.Sprintf("lookup %q asks %s: want one of them, and a lookup for each", item.Name.raw, strings.Join(given, " and "))))
+		d.add(item.Name.Fault(0, fmt.Sprintf("lookup %q asks %s: want one of them, and a lookup for each",
+			item.Name.raw, strings.Join(given, " and "))))
 	}
 	if r := l.Redis; r != nil {
 		forms := 0

@@ -16,7 +16,7 @@ const TypeCheck = "seamtag.check"
 func CheckEvent(eventID, accountID, workspaceID string, at time.Time) ([]byte, error) {
 	when := at.UTC().Format(time.RFC3339Nano)
 	event := map[string]string{
-		fieldEventID: eventID, "event_type": TypeCheck, fieldAccountID: accountID, fieldCreatedAt: when, "occurred_at": when,
+		fieldEventID: eventID, fieldEventType: TypeCheck, fieldAccountID: accountID, fieldCreatedAt: when, "occurred_at": when,
 	}
 	if workspaceID != "" {
 		event["workspace_id"] = workspaceID

@@ -185,7 +185,7 @@ func eventObject(ev seam.Event) any {
 		return Plain(ev.Raw)
 	}
 	object := map[string]any{
-		fieldEventID: ev.EventID, "event_type": ev.EventType, fieldAccountID: ev.ConnectedAccountID,
+		fieldEventID: ev.EventID, fieldEventType: ev.EventType, fieldAccountID: ev.ConnectedAccountID,
 		"occurred_at": ev.OccurredAt.Format(time.RFC3339Nano),
 	}
 	if ev.ConnectWebviewID != "" {

@@ -26,6 +26,7 @@ func isName(s string) bool { return nameForm.MatchString(s) }
 // The fields of Seam's objects that this package reads itself.
 const (
 	fieldEventID   = "event_id"
+	fieldEventType = "event_type"
 	fieldAccountID = "connected_account_id"
 	fieldMetadata  = "custom_metadata"
 	fieldCreatedAt = "created_at"
@@ -37,7 +38,7 @@ func subjectTypes() types.Map {
 	webview := types.Map{fieldMetadata: object, types.Extra: types.Any}
 	return types.Map{
 		"event": types.Map{
-			fieldEventID: types.String, "event_type": types.String, "connected_account_custom_metadata": object, types.Extra: types.Any,
+			fieldEventID: types.String, fieldEventType: types.String, "connected_account_custom_metadata": object, types.Extra: types.Any,
 		},
 		"account": types.Map{fieldAccountID: types.String, fieldMetadata: object, types.Extra: types.Any},
 		"webview": webview,
@@ -48,7 +49,7 @@ func subjectTypes() types.Map {
 // Fields that Seam documents. Others are read too, as Seam adds some; they are noted.
 var (
 	eventFields = []string{
-		fieldEventID, "event_type", "workspace_id", fieldCreatedAt, "occurred_at", fieldAccountID, "connect_webview_id",
+		fieldEventID, fieldEventType, "workspace_id", fieldCreatedAt, "occurred_at", fieldAccountID, "connect_webview_id",
 		"customer_key", "connected_account_custom_metadata",
 	}
 	accountFields = []string{
