@@ -86,7 +86,17 @@ func newRoot(p Process) *cobra.Command {
 		return usage(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
-	root.AddCommand(newDemo(p), newServe(p), newSend(p), newBackfill(p), newLedger(p), newReconcile(p), newVersion(p), newEnvironmentHelp())
+	root.AddCommand(
+		newDemo(p),
+		newServe(p),
+		newSend(p),
+		newEvents(p),
+		newBackfill(p),
+		newReconcile(p),
+		newLedger(p),
+		newVersion(p),
+		newEnvironmentHelp(),
+	)
 	return root
 }
 
@@ -95,7 +105,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = ", did you mean " + strings.Join(near, " or ")
 	}
-	return fmt.Errorf("unknown command %q%s\nsee: seamtag --help", name, hint)
+	return fmt.Errorf("unknown command %q%s\nsee: %s --help", name, hint, root.CommandPath())
 }
 
 // printed names what failed where a result could not be printed.
@@ -108,8 +118,19 @@ func printed(err error) error {
 
 // noArgs refuses arguments as wrong use.
 func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && cmd.HasSubCommands() {
+		return usage(unknownCommand(cmd, args[0]))
+	}
 	if len(args) > 0 {
 		return usage(fmt.Errorf("%q takes no argument, got %q\nsee: %s --help", cmd.CommandPath(), args[0], cmd.CommandPath()))
+	}
+	return nil
+}
+
+// oneArg wants exactly one argument.
+func oneArg(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usage(fmt.Errorf("%q takes one argument, got %d\nsee: %s --help", cmd.CommandPath(), len(args), cmd.CommandPath()))
 	}
 	return nil
 }
