@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"seamtag/alerts"
 	"seamtag/config"
 	"seamtag/handlers"
 	"seamtag/metadata"
@@ -49,6 +50,7 @@ type app struct {
 	publisher *queue.Publisher // nil where the role does not receive
 	consumer  *queue.Consumer  // nil where the role does not work
 	gap       *gapCheck        // nil where it is off, or the role does not work
+	alerts    *alerts.Notifier // nil where nobody asked for them
 	handler   http.Handler
 	closers   []func() // in the order of making; called from the last
 }
@@ -73,6 +75,9 @@ func (a *app) assemble() error {
 	if err := queue.RegisterDepth(a.registry, a.queue); err != nil {
 		return err
 	}
+	if err := a.assembleAlerts(); err != nil {
+		return err
+	}
 	if a.role.works() {
 		if err := a.assembleWorker(); err != nil {
 			return err
@@ -95,7 +100,7 @@ func (a *app) assembleWorker() error {
 	w := &worker{tagger: metadata.New(metadata.Options{Seam: client}), tagged: a.tagged, rewrites: rewrites}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
 		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
-		StopWithin: workStopWithin, Pace: pace, Observer: newObserver(a.log), Registerer: a.registry,
+		StopWithin: workStopWithin, Pace: pace, Observer: alerting(newObserver(a.log), a.alerts), Registerer: a.registry,
 	})
 	if err != nil {
 		return err
@@ -112,7 +117,7 @@ func (a *app) assembleGapCheck(client *seam.Client) error {
 	a.closers = append(a.closers, publisher.Close)
 	a.gap = &gapCheck{
 		every: time.Duration(a.config.GapCheck), queue: a.queue, seam: client, intake: newIntake(a.queue, publisher, gapRate),
-		types: wantedTypes(), gaps: counter, log: a.log,
+		types: wantedTypes(), gaps: counter, missed: a.alertOfMissed, log: a.log,
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ type gapCheck struct {
 	intake *intake
 	types  []string
 	gaps   prometheus.Counter
+	missed func(events int) // told of what was found, but for a first check, which finds what there was before
 	log    zerolog.Logger
 }
 
@@ -95,6 +96,9 @@ func (g *gapCheck) check(ctx context.Context) error {
 		})
 	if result.Queued > 0 {
 		g.log.Warn().Int("events", result.Queued).Time("since", result.Since).Msg(gapMend)
+	}
+	if result.Queued > 0 && known {
+		g.missed(result.Queued)
 	}
 	if err != nil {
 		return err
