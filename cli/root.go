@@ -94,6 +94,7 @@ func newRoot(p Process) *cobra.Command {
 		newBackfill(p),
 		newReconcile(p),
 		newLedger(p),
+		newDoctor(p),
 		newWebhook(p),
 		newVersion(p),
 		newEnvironmentHelp(),
