@@ -94,8 +94,8 @@ func newRoot(p Process) *cobra.Command {
 		newBackfill(p),
 		newReconcile(p),
 		newLedger(p),
-		newDoctor(p),
 		newWebhook(p),
+		newDoctor(p),
 		newVersion(p),
 		newEnvironmentHelp(),
 	)
