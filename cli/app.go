@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
+	"seamtag/alerts"
 	"seamtag/config"
 	"seamtag/handlers"
 	"seamtag/metadata"
@@ -57,6 +58,7 @@ type app struct {
 	publisher *queue.Publisher // nil where the role does not receive
 	consumer  *queue.Consumer  // nil where the role does not work
 	gap       *gapCheck        // nil where it is off, or the role does not work
+	alerts    *alerts.Notifier // nil where nobody asked for them
 	handler   http.Handler
 	closers   []func() // in the order of making; called from the last
 }
@@ -79,6 +81,9 @@ func (a *app) assemble() error {
 	a.closers = append(a.closers, func() { a.complain("close redis", a.queue.Close()) })
 	a.health = queue.NewHealthCheck(a.queue)
 	if err := queue.RegisterDepth(a.registry, a.queue); err != nil {
+		return err
+	}
+	if err := a.assembleAlerts(); err != nil {
 		return err
 	}
 	if err := a.assembleRules(); err != nil {
@@ -125,7 +130,7 @@ func (a *app) assembleWorker() error {
 	w := &worker{rules: a.rules, tagged: a.tagged, rewrites: rewrites}
 	a.consumer, err = queue.NewConsumer(a.queue, queue.ConsumerOptions{
 		Handler: traced(a.tracer, w.handle), Concurrency: int(a.config.Concurrency), GiveUpAfter: time.Duration(a.config.GiveUpAfter),
-		StopWithin: workStopWithin, Pace: a.pace, Observer: newObserver(a.log), Registerer: a.registry,
+		StopWithin: workStopWithin, Pace: a.pace, Observer: alerting(newObserver(a.log), a.alerts), Registerer: a.registry,
 	})
 	if err != nil {
 		return err
@@ -142,7 +147,7 @@ func (a *app) assembleGapCheck() error {
 	a.closers = append(a.closers, publisher.Close)
 	a.gap = &gapCheck{
 		every: time.Duration(a.config.GapCheck), queue: a.queue, seam: a.client, intake: newIntake(a.queue, publisher, gapRate),
-		types: a.rules.events, gaps: counter, log: a.log,
+		types: a.rules.events, gaps: counter, missed: a.alertOfMissed, log: a.log,
 	}
 	return nil
 }

@@ -112,6 +112,7 @@ func (d *demonstration) prepare(ctx context.Context, c config.Config) error {
 	c.WithoutRules() // what the demo tells is what holds without them
 	c.SeamAPIKey, c.SeamEndpoint, c.SeamWorkspaceID = config.Secret(d.seam.APIKey()), endpoint, ""
 	c.WebhookSecrets, c.RedisMode, c.RedisAck, c.FlyAppName = config.Secrets{config.Secret(d.secret)}, "standalone", "memory", ""
+	c.AlertURL = "" // nobody is to be told of a pretend Seam
 	d.app, err = newApp(appOptions{
 		config: &c, role: roleAll, redisURL: redis.URL(), volatile: redis.Volatile(), log: d.log, registry: prometheus.NewRegistry(),
 		tagged: func(ev seam.Event, r metadata.Result) { d.results <- demoResult{ev, r} },

@@ -34,6 +34,7 @@ type gapCheck struct {
 	intake *intake
 	types  func() []string // that are wanted now
 	gaps   prometheus.Counter
+	missed func(events int) // told of what was found, but for a first check, which finds what there was before
 	log    zerolog.Logger
 }
 
@@ -96,6 +97,9 @@ func (g *gapCheck) check(ctx context.Context) error {
 		})
 	if result.Queued > 0 {
 		g.log.Warn().Int("events", result.Queued).Time("since", result.Since).Msg(gapMend)
+	}
+	if result.Queued > 0 && known {
+		g.missed(result.Queued)
 	}
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func TestOneOfSeveralProcessesChecksForGaps(t *testing.T) {
 		t.Cleanup(client.Close)
 		return &gapCheck{
 			every: time.Hour, queue: s.app.queue, seam: client, intake: newIntake(s.app.queue, s.app.publisher, 1000),
-			types: s.app.rules.events, gaps: counter, log: zerolog.Nop(),
+			types: s.app.rules.events, gaps: counter, missed: func(int) {}, log: zerolog.Nop(),
 		}
 	}
 	for range 3 {

@@ -46,17 +46,8 @@ func newLedger(p Process) *cobra.Command {
 	return cmd
 }
 
-// openLedgers opens the queue alone: neither export nor import asks Seam for anything.
-func openLedgers(ctx context.Context, p Process) (*queue.Queue, error) {
-	c, err := load(p)
-	if err != nil {
-		return nil, err
-	}
-	return openQueue(ctx, &c)
-}
-
 func exportLedger(ctx context.Context, p Process) error {
-	q, err := openLedgers(ctx, p)
+	q, err := openQueueAlone(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -90,7 +81,7 @@ func importLedger(ctx context.Context, p Process, args []string, asJSON bool) er
 		return err
 	}
 	defer closeInput()
-	q, err := openLedgers(ctx, p)
+	q, err := openQueueAlone(ctx, p)
 	if err != nil {
 		return err
 	}

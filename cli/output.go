@@ -167,9 +167,12 @@ func dash(s string) string {
 }
 
 // plural is "1 event" or "7 events".
-func plural(n int, one string) string {
+func plural(n int, one string) string { return counted(n, one, one+"s") }
+
+// counted is plural for a word that does not take an s.
+func counted(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return fmt.Sprintf("%d %ss", n, one)
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -73,6 +73,15 @@ func openQueue(ctx context.Context, c *config.Config) (*queue.Queue, error) {
 	return newQueue(c, url)
 }
 
+// openQueueAlone opens the queue for a command that asks Seam for nothing.
+func openQueueAlone(ctx context.Context, p Process) (*queue.Queue, error) {
+	c, err := load(p)
+	if err != nil {
+		return nil, err
+	}
+	return openQueue(ctx, &c)
+}
+
 func newQueue(c *config.Config, url string) (*queue.Queue, error) {
 	q, err := queue.Open(queue.Options{
 		URL: url, Mode: queue.Mode(c.RedisMode), Ack: queue.Ack(c.RedisAck), Retention: time.Duration(c.Retention),

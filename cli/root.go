@@ -97,7 +97,18 @@ func newRoot(p Process) *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
-		newDemo(p), newServe(p), newSend(p), newRules(p), newBackfill(p), newLedger(p), newReconcile(p), newVersion(p), newEnvironmentHelp(),
+		newDemo(p),
+		newServe(p),
+		newSend(p),
+		newRules(p),
+		newEvents(p),
+		newBackfill(p),
+		newReconcile(p),
+		newLedger(p),
+		newWebhook(p),
+		newDoctor(p),
+		newVersion(p),
+		newEnvironmentHelp(),
 	)
 	return root
 }
@@ -107,7 +118,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = ", did you mean " + strings.Join(near, " or ")
 	}
-	return fmt.Errorf("unknown command %q%s\nsee: seamtag --help", name, hint)
+	return fmt.Errorf("unknown command %q%s\nsee: %s --help", name, hint, root.CommandPath())
 }
 
 // printed names what failed where a result could not be printed.
@@ -120,6 +131,9 @@ func printed(err error) error {
 
 // noArgs refuses arguments as wrong use.
 func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 && cmd.HasSubCommands() {
+		return usage(unknownCommand(cmd, args[0]))
+	}
 	if len(args) > 0 {
 		return usage(fmt.Errorf("%q takes no argument, got %q\nsee: %s --help", cmd.CommandPath(), args[0], cmd.CommandPath()))
 	}
@@ -128,7 +142,15 @@ func noArgs(cmd *cobra.Command, args []string) error {
 
 // atMostOneArg refuses a second argument as wrong use.
 func atMostOneArg(cmd *cobra.Command, args []string) error {
-	if len(args) > 1 {
+	if len(args) == 0 {
+		return nil
+	}
+	return oneArg(cmd, args)
+}
+
+// oneArg wants exactly one argument.
+func oneArg(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
 		return usage(fmt.Errorf("%q takes one argument, got %d\nsee: %s --help", cmd.CommandPath(), len(args), cmd.CommandPath()))
 	}
 	return nil

@@ -64,6 +64,20 @@ func (s *ruleSet) read(o rulesOptions) error {
 	return errors.Join(byPlace(append(b.errs, err))...)
 }
 
+// wantedTypes are the event types that the rules ask for, for a command that needs no more of them.
+func wantedTypes(p Process) ([]string, error) {
+	c, err := load(p)
+	if err != nil {
+		return nil, err
+	}
+	set, err := openRules(rulesOptions{config: &c, environ: p.Environ})
+	if err != nil {
+		return nil, err
+	}
+	set.close()
+	return set.events, nil
+}
+
 // shareOfWorkers is how many of a process's workers one lookup may hold up: half, so that the others go on.
 func shareOfWorkers(workers int) int { return max(1, workers/2) }
 

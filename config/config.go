@@ -39,6 +39,9 @@ type Config struct {
 	LogLevel  LogLevel  `doc:"debug, info, warn or error"             env:"LOG_LEVEL"   envDefault:"info"`
 	LogFormat LogFormat `doc:"json or console; console on a terminal" docDefault:"json" env:"LOG_FORMAT"`
 
+	AlertURL     Secret  `doc:"where alerts are posted, as JSON that Slack takes too" env:"ALERT_WEBHOOK_URL"`
+	AlertSecrets Secrets `doc:"secrets to sign alerts with; unsigned without" env:"ALERT_WEBHOOK_SECRET"`
+
 	Tracing //nolint:embeddedstructfieldcheck // the order of the fields is that of the table
 
 	// FlyAppName is set by Fly.io on its Machines.
@@ -73,6 +76,9 @@ func Load(environ []string) (Config, error) {
 	}
 	if !isPlainURL(c.SeamEndpoint) {
 		errs = append(errs, &Error{"SEAM_ENDPOINT", "is not an http or https URL, such as https://connect.getseam.com"})
+	}
+	if c.AlertURL != "" && !isPlainURL(c.AlertURL.Reveal()) {
+		errs = append(errs, &Error{"ALERT_WEBHOOK_URL", "is not an http or https URL without a user"})
 	}
 	return c, errors.Join(append(errs, c.check()...)...)
 }

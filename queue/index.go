@@ -101,11 +101,15 @@ func (q *Queue) idsOfLog(ctx context.Context, f Filter, cursor string, n int) ([
 		oldest = strconv.FormatInt(f.Since.UnixMilli(), 10)
 	}
 	messages, err := q.rdb.XRevRangeN(ctx, q.keys.log(), newest, oldest, int64(n)).Result()
-	ids := make([]string, 0, len(messages))
-	for _, m := range messages {
-		ids = append(ids, m.ID)
+	return idsOf(messages), err
+}
+
+func idsOf(messages []redis.XMessage) []string {
+	ids := make([]string, len(messages))
+	for i, m := range messages {
+		ids[i] = m.ID
 	}
-	return ids, err
+	return ids
 }
 
 // span is the range of arrivals that a filter asks for, as the zset commands take it.

@@ -71,6 +71,27 @@ func (q *Queue) Entry(ctx context.Context, id string) (Entry, error) {
 	return entries[0], nil
 }
 
+// Read reads entries, in the order of their ids; those that the log no longer holds are left out.
+func (q *Queue) Read(ctx context.Context, ids ...string) ([]Entry, error) {
+	entries, err := q.entries(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("queue: read entries: %w", err)
+	}
+	return entries, nil
+}
+
+// Newer reads up to n entries that arrived after the one with this id, the oldest of them first; "0-0" is before all.
+func (q *Queue) Newer(ctx context.Context, after string, n int) ([]Entry, error) {
+	if !cursorForm.MatchString(after) {
+		return nil, ErrCursor
+	}
+	messages, err := q.rdb.XRangeN(ctx, q.keys.log(), "("+after, "+", int64(n)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("queue: read what came after %s: %w", after, err)
+	}
+	return q.Read(ctx, idsOf(messages)...)
+}
+
 // List reads entries, newest first, from the smallest indexes that hold what the filter asks for. It looks at no more than
 // 2,000 entries for a page, so that its time is bounded whatever is retained.
 func (q *Queue) List(ctx context.Context, f Filter, cursor string, limit int) (Page, error) {
@@ -105,7 +126,7 @@ func (q *Queue) list(ctx context.Context, f Filter, cursor string, limit int) (P
 			return Page{}, err
 		}
 		for _, e := range entries {
-			if !f.matches(&e) {
+			if !f.Matches(&e) {
 				continue
 			}
 			if len(page.Entries) == limit {
@@ -131,7 +152,8 @@ func wholeMillis(t time.Time) time.Time {
 	return t
 }
 
-func (f *Filter) matches(e *Entry) bool {
+// Matches says whether an entry is one that the filter asks for.
+func (f *Filter) Matches(e *Entry) bool {
 	at := arrival(e.EntryID)
 	return is(f.Status, e.Status) && (!f.Ended || e.Status.Ended()) && is(f.Key, e.Key) && is(f.Type, e.Type) &&
 		is(f.Reason, e.Reason) && is(f.EventID, e.EventID) && is(f.MessageID, e.ID) &&

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -552,7 +553,7 @@ func TestRetentionForgetsTheOldestButNeverWhatIsOpen(t *testing.T) {
 	q := open(t, r, func(o *queue.Options) { o.Retention = 100 * time.Millisecond })
 	p := publisher(t, q)
 	ended := publish(t, p, message(1))
-	await(t, "another millisecond", func() bool { return fmt.Sprint(time.Now().UnixMilli()) > ended[:13] })
+	await(t, "another millisecond", func() bool { return strconv.FormatInt(time.Now().UnixMilli(), 10) > ended[:13] })
 	stuck, behind := publish(t, p, message(2)), publish(t, p, message(3))
 	var mended atomic.Bool
 	o := quick(func(_ context.Context, d *queue.Delivery) (queue.Outcome, error) {

@@ -77,7 +77,7 @@ func New(o Options) *Sandbox {
 		s.now = time.Now
 	}
 	if s.newID == nil {
-		s.newID = newUUID
+		s.newID = NewUUID
 	}
 	if s.workspaceID == "" {
 		s.workspaceID = s.newID()
@@ -212,8 +212,8 @@ func (s *store[T]) remove(id string) {
 	s.items = slices.DeleteFunc(s.items, func(it item[T]) bool { return it.id == id })
 }
 
-// newUUID is a random UUID, version 4.
-func newUUID() string {
+// NewUUID is a random UUID, version 4.
+func NewUUID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails, says crypto/rand
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
