@@ -91,6 +91,7 @@ func newRoot(p Process) *cobra.Command {
 		newServe(p),
 		newSend(p),
 		newEvents(p),
+		newReplay(p),
 		newBackfill(p),
 		newReconcile(p),
 		newLedger(p),
