@@ -102,6 +102,7 @@ func newRoot(p Process) *cobra.Command {
 		newSend(p),
 		newRules(p),
 		newEvents(p),
+		newReplay(p),
 		newBackfill(p),
 		newReconcile(p),
 		newLedger(p),

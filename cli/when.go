@@ -11,13 +11,15 @@ import (
 type when struct {
 	time.Time
 
-	now func() time.Time
+	given string // as it was written
+	now   func() time.Time
 }
 
 const whenHelp = "time: 2026-11-23T12:00:00Z, 2026-11-23 (UTC), or how long ago: 90m, 36h, 7d"
 
 // Set implements pflag.Value.
 func (w *when) Set(text string) error {
+	w.given = text
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			w.Time = t

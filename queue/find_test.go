@@ -223,3 +223,57 @@ func TestAReplayedEntryForgetsItsEnd(t *testing.T) {
 		t.Errorf("after: %+v", e)
 	}
 }
+
+func TestANamedReplayIsGoneOnWithOnce(t *testing.T) {
+	q := open(t, parts.Redis(t))
+	p := publisher(t, q)
+	const total = 50
+	for n := range total {
+		publish(t, p, message(n))
+	}
+	consume(t, q, quick(tag))
+	drained := func() {
+		await(t, "drained", func() bool { s, err := q.Stats(t.Context()); return err == nil && s.Waiting == 0 })
+	}
+	drained()
+	run := queue.ReplayOptions{Run: "all", Batch: 10}
+	killed := run
+	killed.After = func(queue.Replayed) error { return errors.New("killed") }
+	if done, err := q.ReplayMatching(t.Context(), queue.Filter{}, killed); err == nil || done.Replayed != 10 || done.GoesOn {
+		t.Fatalf("first: %+v, %v", done, err)
+	}
+	drained() // what was put back has ended again, and would match again
+	if done, err := q.ReplayMatching(t.Context(), queue.Filter{}, queue.ReplayOptions{Run: "all", DryRun: true}); err != nil || done.Matched != 40 || !done.GoesOn {
+		t.Errorf("a look in between: %+v, %v", done, err)
+	}
+	overtaken := run
+	overtaken.Before = func(ctx context.Context, _ []queue.Entry) error { // somebody else goes on with it first
+		done, err := q.ReplayMatching(ctx, queue.Filter{}, killed)
+		if done.Replayed != 10 {
+			t.Errorf("the other process: %+v, %v", done, err)
+		}
+		return nil
+	}
+	if done, err := q.ReplayMatching(t.Context(), queue.Filter{}, overtaken); !errors.Is(err, queue.ErrReplayMoved) || done.Replayed != 0 {
+		t.Errorf("overtaken: %+v, %v", done, err)
+	}
+	if done, err := q.ReplayMatching(t.Context(), queue.Filter{}, run); err != nil || done.Replayed != 30 || !done.GoesOn {
+		t.Errorf("the rest: %+v, %v", done, err)
+	}
+	drained()
+	page, err := q.List(t.Context(), queue.Filter{}, "", total)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range page.Entries {
+		if e.Replays != 1 {
+			t.Errorf("%s was put back %d times", e.EntryID, e.Replays)
+		}
+	}
+	if err := q.ForgetReplay(t.Context(), "all"); err != nil {
+		t.Error(err)
+	}
+	if done, err := q.ReplayMatching(t.Context(), queue.Filter{}, run); err != nil || done.Replayed != total || done.GoesOn {
+		t.Errorf("at its end it begins anew: %+v, %v", done, err)
+	}
+}

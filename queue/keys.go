@@ -47,6 +47,9 @@ func (k keys) state(key string) string { return k.prefix + "account:" + key }
 // lock is who works on a key.
 func (k keys) lock(key string) string { return k.prefix + "lock:" + key }
 
+// run is how far a replay is.
+func (k keys) run(name string) string { return k.prefix + "replay:" + name }
+
 // turn is who does something that one of several processes does.
 func (k keys) turn(name string) string { return k.prefix + "turn:" + name }
 

@@ -2,12 +2,22 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// replayBatch is how many entries one script call puts back.
-const replayBatch = 200
+const (
+	replayBatch   = 200            // entries that one script call puts back
+	replayRunKept = 24 * time.Hour // how long a run that was stopped can be gone on with
+)
+
+// ErrReplayMoved is what ReplayMatching answers where another process goes on with the same run.
+var ErrReplayMoved = errors.New("queue: another replay of the same events is under way")
 
 // Replay puts ended entries back to work: same id, no second copy of the payload, attempts start anew. It answers how many
 // were; entries that have not ended, or that the log no longer holds, are left alone.
@@ -17,7 +27,7 @@ func (q *Queue) Replay(ctx context.Context, ids ...string) (int, error) {
 	}
 	total := 0
 	for batch := range slices.Chunk(ids, replayBatch) {
-		n, err := q.replay(ctx, batch)
+		n, err := q.replay(ctx, batch, replayStep{})
 		if total += n; err != nil {
 			return total, fmt.Errorf("queue: replay: %w", err)
 		}
@@ -25,18 +35,28 @@ func (q *Queue) Replay(ctx context.Context, ids ...string) (int, error) {
 	return total, nil
 }
 
-func (q *Queue) replay(ctx context.Context, ids []string) (int, error) {
+// replayStep is what a batch changes in the progress of a run. Without a key no progress is kept.
+type replayStep struct{ key, before, after string }
+
+func (q *Queue) replay(ctx context.Context, ids []string, step replayStep) (int, error) {
 	shelves, err := q.shelfKeys(ctx)
 	if err != nil {
 		return 0, err
 	}
 	k := q.keys
-	keys := []string{k.log(), k.open(), k.due(), k.wake()}
-	args := make([]any, 0, len(ids))
+	keys := []string{k.log(), k.open(), k.due(), k.wake(), k.log()}
+	if step.key != "" {
+		keys[4] = step.key
+	}
+	args := make([]any, 0, 3+len(ids))
+	args = append(args, step.before, step.after, replayRunKept.Milliseconds())
 	for _, id := range ids {
 		keys, args = append(keys, k.entry(id)), append(args, id)
 	}
 	reply, err := q.run(ctx, replayScript, append(keys, shelves...), args...).StringSlice()
+	if errors.Is(err, redis.Nil) {
+		return 0, ErrReplayMoved
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +73,11 @@ func (q *Queue) replay(ctx context.Context, ids []string) (int, error) {
 type ReplayOptions struct {
 	DryRun bool   // only look
 	Cursor string // go on after this entry, as Replayed.Next named it; default: from the newest
-	Batch  int    // entries put back at once, at most 200; default 200
+	// Run names a replay, so that it can be gone on with after whatever stopped it: how far it came is kept with each batch
+	// that is put back, in one step, and is forgotten at its end or after a day. A second replay of that name goes on
+	// there, with the times of the first. Default: nothing is kept.
+	Run   string
+	Batch int // entries put back at once, at most 200; default 200
 	// Before is called with each batch before it is put back, to wait or to look at it; its error ends the replay.
 	Before func(ctx context.Context, batch []Entry) error
 	// After is called with the state so far, once a batch is put back; its error ends the replay.
@@ -64,6 +88,7 @@ type ReplayOptions struct {
 type Replayed struct {
 	Matched  int
 	Replayed int
+	GoesOn   bool   // an earlier replay of the same name had not come to its end; what it did is not counted here
 	Next     string // cursor of what is left; empty at the end
 }
 
@@ -74,42 +99,115 @@ func (q *Queue) ReplayMatching(ctx context.Context, f Filter, o ReplayOptions) (
 	if o.Batch <= 0 || o.Batch > replayBatch {
 		o.Batch = replayBatch
 	}
-	if o.DryRun && o.Cursor == "" && o.Before == nil && o.After == nil && f.countable() {
-		n, err := q.count(ctx, f)
-		return Replayed{Matched: n}, err
+	r := replayRun{q: q, f: f, o: o, state: Replayed{Next: o.Cursor}}
+	if err := r.goOn(ctx); err != nil {
+		return r.state, err
 	}
-	state := Replayed{Next: o.Cursor}
+	if o.DryRun && r.state.Next == "" && o.Before == nil && o.After == nil && f.countable() {
+		n, err := q.count(ctx, r.f)
+		r.state.Matched = n
+		return r.state, err
+	}
 	for {
-		page, err := q.List(ctx, f, state.Next, o.Batch)
+		page, err := q.List(ctx, r.f, r.state.Next, o.Batch)
 		if err != nil {
-			return state, err
+			return r.state, err
 		}
-		if err := q.replayPage(ctx, page, o, &state); err != nil || page.Next == "" {
-			return state, err
+		if err := r.page(ctx, page); err != nil || page.Next == "" {
+			return r.state, err
 		}
 	}
 }
 
-func (q *Queue) replayPage(ctx context.Context, page Page, o ReplayOptions, state *Replayed) error {
-	if o.Before != nil && len(page.Entries) > 0 {
-		if err := o.Before(ctx, page.Entries); err != nil {
+// ForgetReplay lets a replay of that name begin anew.
+func (q *Queue) ForgetReplay(ctx context.Context, run string) error {
+	if err := q.rdb.Del(ctx, q.keys.run(run)).Err(); err != nil {
+		return fmt.Errorf("queue: forget a replay: %w", err)
+	}
+	return nil
+}
+
+// replayRun is a replay under way.
+type replayRun struct {
+	q     *Queue
+	f     Filter
+	o     ReplayOptions
+	state Replayed
+	kept  string // the progress as Redis has it
+}
+
+// replayProgress is what is kept of a run.
+type replayProgress struct {
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	Next  string    `json:"next"`
+}
+
+// goOn takes up a run of the same name.
+func (r *replayRun) goOn(ctx context.Context) error {
+	if r.o.Run == "" {
+		return nil
+	}
+	var p replayProgress
+	kept, err := r.q.rdb.Get(ctx, r.q.keys.run(r.o.Run)).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil
+	case err == nil:
+		err = json.Unmarshal([]byte(kept), &p)
+	}
+	if err != nil {
+		return fmt.Errorf("queue: read how far the replay is: %w", err)
+	}
+	r.kept, r.f.Since, r.f.Until, r.state.Next, r.state.GoesOn = kept, p.Since, p.Until, p.Next, true
+	return nil
+}
+
+func (r *replayRun) page(ctx context.Context, page Page) error {
+	if r.o.Before != nil && len(page.Entries) > 0 {
+		if err := r.o.Before(ctx, page.Entries); err != nil {
 			return err
 		}
 	}
-	if !o.DryRun {
-		ids := make([]string, len(page.Entries))
-		for i, e := range page.Entries {
-			ids[i] = e.EntryID
+	if !r.o.DryRun {
+		// Begun is done: an interruption in between would leave it unknown how many were put back.
+		if err := r.putBack(context.WithoutCancel(ctx), page); err != nil {
+			return fmt.Errorf("queue: replay: %w", err)
 		}
-		n, err := q.Replay(ctx, ids...)
-		if state.Replayed += n; err != nil {
+	}
+	r.state.Matched += len(page.Entries)
+	r.state.Next = page.Next
+	if r.o.After != nil {
+		if err := r.o.After(r.state); err != nil {
 			return err
 		}
 	}
-	state.Matched += len(page.Entries)
-	state.Next = page.Next
-	if o.After != nil {
-		return o.After(*state)
+	return context.Cause(ctx)
+}
+
+func (r *replayRun) putBack(ctx context.Context, page Page) error {
+	ids := make([]string, len(page.Entries))
+	for i, e := range page.Entries {
+		ids[i] = e.EntryID
 	}
+	var step replayStep
+	if r.o.Run != "" {
+		step = replayStep{key: r.q.keys.run(r.o.Run), before: r.kept}
+		if page.Next != "" {
+			after, err := json.Marshal(replayProgress{Since: r.f.Since, Until: r.f.Until, Next: page.Next})
+			if err != nil {
+				return err
+			}
+			step.after = string(after)
+		}
+	} else if len(ids) == 0 {
+		return nil
+	}
+	n, err := r.q.replay(ctx, ids, step)
+	if err != nil {
+		return err
+	}
+	r.state.Replayed += n
+	r.kept = step.after
 	return nil
 }

@@ -1,14 +1,26 @@
 -- Puts ended entries back to work: same id, no second copy of a payload, attempts start anew.
 --
--- KEYS[1] log  KEYS[2] open  KEYS[3] due  KEYS[4] wake
--- KEYS[4+n] for entry n: entry hash, then every shelf
--- ARGV[n] entry id
--- Returns for each entry: "1" replayed, "0" it has not ended, "-1" the log no longer holds it
+-- KEYS[1] log  KEYS[2] open  KEYS[3] due  KEYS[4] wake  KEYS[5] progress of the run (the log: nobody asked to keep one)
+-- KEYS[5+n] for entry n: entry hash, then every shelf
+-- ARGV[1] progress so far ("" = none)  ARGV[2] progress after ("" = the run is at its end)  ARGV[3] its lifetime in ms
+-- ARGV[3+n] entry id
+-- Returns false where the progress is another one: somebody else goes on with this run;
+-- else for each entry: "1" replayed, "0" it has not ended, "-1" the log no longer holds it
+if KEYS[5] ~= KEYS[1] then
+  if (redis.call('GET', KEYS[5]) or '') ~= ARGV[1] then
+    return false
+  end
+  if ARGV[2] == '' then
+    redis.call('DEL', KEYS[5])
+  else
+    redis.call('SET', KEYS[5], ARGV[2], 'PX', ARGV[3])
+  end
+end
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local reply, replayed = {}, {}
-for n = 1, #ARGV do
-  local id, entry = ARGV[n], KEYS[4 + n]
+for n = 1, #ARGV - 3 do
+  local id, entry = ARGV[3 + n], KEYS[5 + n]
   if redis.call('ZSCORE', KEYS[2], id) then
     reply[n] = '0'
   elseif #redis.call('XRANGE', KEYS[1], id, id) == 0 then
@@ -23,7 +35,7 @@ for n = 1, #ARGV do
   end
 end
 if #replayed > 0 then
-  for s = 5 + #ARGV, #KEYS do
+  for s = 6 + #ARGV - 3, #KEYS do
     redis.call('ZREM', KEYS[s], unpack(replayed))
   end
   redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100, '*', 'due', #replayed)
