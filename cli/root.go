@@ -101,6 +101,7 @@ func newRoot(p Process) *cobra.Command {
 		newServe(p),
 		newSend(p),
 		newRules(p),
+		newExplain(p),
 		newEvents(p),
 		newReplay(p),
 		newBackfill(p),

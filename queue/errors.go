@@ -70,5 +70,17 @@ func instructionOf(err error) *instruction {
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
 
+// StatusAfter is where an entry stands after a handler's error: Dead, Queued for a pause, else Retrying.
+func StatusAfter(err error) Status {
+	switch instructionOf(err).kind {
+	case bury:
+		return Dead
+	case pause:
+		return Queued
+	case backOff, later:
+	}
+	return Retrying
+}
+
 // ReasonOf is the reason of an instruction, "error" for any other error.
 func ReasonOf(err error) string { return instructionOf(err).reason }
