@@ -241,3 +241,9 @@ func (a asker) Ask(ctx context.Context, params []any) (metadata.Answer, error) {
 	answer, err := a.Lookup.Ask(ctx, params)
 	return metadata.Answer(answer), err
 }
+
+// Recall implements metadata.Lookup.
+func (a asker) Recall(params []any) (metadata.Answer, bool) {
+	answer, ok := a.Lookup.Recall(params)
+	return metadata.Answer(answer), ok
+}

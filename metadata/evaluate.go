@@ -3,9 +3,7 @@ package metadata
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/expr-lang/expr/vm"
@@ -16,6 +14,8 @@ import (
 // Lookup asks one of the user's systems. What it answers is shared: it is never changed here.
 type Lookup interface {
 	Ask(ctx context.Context, params []any) (Answer, error)
+	// Recall answers without asking anybody, where that is possible.
+	Recall(params []any) (answer Answer, ok bool)
 }
 
 // Answer is what a Lookup knows.
@@ -70,15 +70,17 @@ type asked struct {
 
 // decide computes what the rules give and plans. What could be computed is answered with an error too.
 func decide(ctx context.Context, in *Input) (Decision, computed, error) {
+	in.Event.OccurredAt = stamp(in.Event.OccurredAt)
+	v := see(in)
 	var got computed
 	if in.Rules.computes() {
 		var err error
-		if got, err = in.Rules.compute(ctx, in); err != nil {
+		if got, err = in.Rules.compute(ctx, in, v); err != nil {
 			return Decision{}, got, err
 		}
 		in.Tags, in.Copies = got.tags, got.copies
 	}
-	d, err := Plan(*in)
+	d, err := plan(in, v)
 	if err != nil {
 		return Decision{}, got, fmt.Errorf("plan: %w", err)
 	}
@@ -87,9 +89,9 @@ func decide(ctx context.Context, in *Input) (Decision, computed, error) {
 
 // compute asks the lookups and computes the expressions. The error is that of the first lookup, in the rules' order, that
 // did not answer, else of the first expression that failed.
-func (r *Rules) compute(ctx context.Context, in *Input) (computed, error) {
+func (r *Rules) compute(ctx context.Context, in *Input, v views) (computed, error) {
 	machine := &vm.VM{}
-	got := computed{names: r.subjects(in, see(in)), tags: make(map[string]Tag, len(r.tags))}
+	got := computed{names: r.subjects(in, v), tags: make(map[string]Tag, len(r.tags))}
 	got.asked = r.ask(ctx, machine, got.names)
 	var errs firstError
 	for i := range got.asked {
@@ -203,92 +205,4 @@ func accountObject(a seam.Account) any {
 		object["customer_key"] = a.CustomerKey
 	}
 	return object
-}
-
-// ask asks every lookup once those that it takes from have answered: one at a time where each needs the one before, else at
-// the same time. A lookup that cannot be asked for want of another fails like that one.
-func (r *Rules) ask(ctx context.Context, machine *vm.VM, names map[string]any) []asked {
-	all := make([]asked, len(r.lookups))
-	if r.oneByOne() {
-		for i := range r.lookups {
-			all[i] = r.askOne(ctx, machine, i, all, names)
-			names[r.lookups[i].name] = all[i].answer.Value
-		}
-		return all
-	}
-	var mu sync.Mutex // of names
-	done := make([]chan struct{}, len(all))
-	for i := range done {
-		done[i] = make(chan struct{})
-	}
-	var group sync.WaitGroup
-	for i := range r.lookups {
-		group.Go(func() {
-			defer close(done[i])
-			for _, before := range r.lookups[i].after {
-				<-done[before]
-			}
-			mu.Lock()
-			seen := maps.Clone(names)
-			mu.Unlock()
-			all[i] = r.askOne(ctx, &vm.VM{}, i, all, seen)
-			mu.Lock()
-			names[r.lookups[i].name] = all[i].answer.Value
-			mu.Unlock()
-		})
-	}
-	group.Wait()
-	return all
-}
-
-// oneByOne tells whether nothing could be asked at the same time.
-func (r *Rules) oneByOne() bool {
-	for i := range r.lookups {
-		if i > 0 && !slices.Contains(r.lookups[i].after, i-1) {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *Rules) askOne(ctx context.Context, machine *vm.VM, i int, all []asked, names map[string]any) asked {
-	rule := &r.lookups[i]
-	for _, before := range rule.after {
-		if all[before].failed != nil {
-			return asked{failed: all[before].failed}
-		}
-	}
-	params := make([]any, len(rule.params))
-	for n, f := range rule.params {
-		value, err := f.parameter(machine, names)
-		if err != nil {
-			return asked{failed: fmt.Errorf("lookup %s: %w", rule.name, err)}
-		}
-		params[n] = value
-	}
-	started := time.Now()
-	answer, err := rule.lookup.Ask(ctx, params)
-	got := asked{answer: answer, took: time.Since(started), failed: err}
-	if err != nil || !answer.Missing {
-		return got
-	}
-	got.answer.Value = nil
-	if rule.missing == MissedEmpty {
-		got.answer.Value = map[string]any{}
-	} else {
-		got.failed = &MissingError{Lookup: rule.name, Then: rule.missing}
-	}
-	return got
-}
-
-// parameter computes a value to ask with, and refuses what no system takes as one.
-func (f *formula) parameter(machine *vm.VM, names map[string]any) (any, error) {
-	value, ruleErr := f.run(machine, names)
-	if ruleErr != nil {
-		return nil, ruleErr
-	}
-	if kind := kindOf(value); kind == kindList || kind == kindObject {
-		return nil, &RuleError{Expression: f.source, Kind: kind, Problem: "a parameter is one value, not " + withArticle(kind)}
-	}
-	return value, nil
 }

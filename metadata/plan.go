@@ -43,14 +43,17 @@ type Decision struct {
 // are *RuleError. It is pure.
 func Plan(in Input) (Decision, error) {
 	in.Event.OccurredAt = stamp(in.Event.OccurredAt)
-	v := see(&in)
-	m, err := merge(&in, v, nil)
+	return plan(&in, see(&in))
+}
+
+func plan(in *Input, v views) (Decision, error) {
+	m, err := merge(in, v, nil)
 	if err != nil {
 		return Decision{}, err
 	}
 	var dropped []string
 	if m.overBudget() && in.Rules.policy.Budget == BudgetDrop {
-		if m, dropped, err = drop(&in, v, m); err != nil {
+		if m, dropped, err = drop(in, v, m); err != nil {
 			return Decision{}, err
 		}
 	}
@@ -94,7 +97,7 @@ func quoteKeys(keys []string) string {
 func (m *draft) decide() Decision {
 	d := Decision{
 		Metadata: m.final, Changed: m.changed(),
-		Set: map[string]any{}, Sources: map[string]string{},
+		Set: make(map[string]any, len(m.sources)), Sources: make(map[string]string, len(m.sources)),
 		Kept:   m.kept,
 		Origin: m.views.origin, Latest: m.views.latest,
 		ledger: m.ledger(),

@@ -72,6 +72,9 @@ func writable(key string, t Tag) (any, error) {
 	if problem != "" {
 		return nil, &RuleError{Key: key, Expression: t.Source, Kind: kindOf(t.Value), Problem: problem}
 	}
+	if _, is := t.Value.(string); is {
+		return t.Value, nil
+	}
 	return text, nil
 }
 

@@ -117,6 +117,25 @@ func (l *Lookup) Ask(ctx context.Context, params []any) (Answer, error) {
 	return answer, err
 }
 
+// Recall answers what is remembered, and a null parameter, without asking anybody; ok is false where that is not enough.
+func (l *Lookup) Recall(params []any) (answer Answer, ok bool) {
+	values, missing, err := normalize(params)
+	switch {
+	case err != nil:
+		return Answer{}, false
+	case missing:
+		answer = Answer{Missing: true}
+	default:
+		remembered, known := l.remembered(fingerprint(values))
+		if !known {
+			return Answer{}, false
+		}
+		answer = l.shared(remembered)
+	}
+	l.options.Metrics.count(l.options.Name, outcomeOf(answer, nil))
+	return answer, true
+}
+
 func (l *Lookup) answer(ctx context.Context, params []any) (Answer, error) {
 	values, missing, err := normalize(params)
 	if missing || err != nil {
