@@ -16,7 +16,6 @@ type asking struct {
 	machine *vm.VM
 	names   map[string]any // gets each answer
 	all     []asked
-	state   []askState
 	flying  int
 	landed  chan landing
 }
@@ -41,9 +40,7 @@ type landing struct {
 }
 
 func (r *Rules) ask(ctx context.Context, machine *vm.VM, names map[string]any) []asked {
-	a := asking{
-		Rules: r, machine: machine, names: names, all: make([]asked, len(r.lookups)), state: make([]askState, len(r.lookups)),
-	}
+	a := asking{Rules: r, machine: machine, names: names, all: make([]asked, len(r.lookups))}
 	for {
 		ready := a.ready()
 		switch {
@@ -63,7 +60,7 @@ func (r *Rules) ask(ctx context.Context, machine *vm.VM, names map[string]any) [
 func (a *asking) ready() []question {
 	var ready []question
 	for i := range a.lookups {
-		if a.state[i] != waiting || !a.hasAll(i) {
+		if a.all[i].state != waiting || !a.hasAll(i) {
 			continue
 		}
 		params, err := a.params(i)
@@ -75,7 +72,7 @@ func (a *asking) ready() []question {
 			a.land(landing{i, a.judge(i, asked{answer: answer})})
 			continue
 		}
-		a.state[i] = flying
+		a.all[i].state = flying
 		ready = append(ready, question{i, params})
 	}
 	return ready
@@ -84,7 +81,7 @@ func (a *asking) ready() []question {
 // hasAll tells whether all that lookup i takes from have answered.
 func (a *asking) hasAll(i int) bool {
 	for _, before := range a.lookups[i].after {
-		if a.state[before] != answered {
+		if a.all[before].state != answered {
 			return false
 		}
 	}
@@ -142,7 +139,8 @@ func (a *asking) judge(i int, got asked) asked {
 }
 
 func (a *asking) land(l landing) {
-	a.state[l.index], a.all[l.index] = answered, l.asked
+	l.asked.state = answered
+	a.all[l.index] = l.asked
 	a.names[a.lookups[l.index].name] = l.asked.answer.Value
 }
 

@@ -78,7 +78,7 @@ func ruledInput(rules *Rules) Input {
 			Raw: map[string]any{"event_id": "e1", "event_type": seam.TypeAccountConnected, "connected_account_id": "a1"},
 		},
 		Account: seam.Account{ID: "a1", CustomerKey: "c1", Metadata: seam.Metadata{"theirs": "t"}, Raw: map[string]any{
-			"connected_account_id": "a1", "customer_key": "c1", "custom_metadata": map[string]any{"theirs": "t", "n": json.Number("7")},
+			"connected_account_id": "a1", "customer_key": "c1", "custom_metadata": map[string]any{"theirs": "t"},
 		}},
 		Webview: &seam.Webview{ID: "w1", Metadata: seam.Metadata{"user_id": "u1"}, Raw: map[string]any{"connect_webview_id": "w1"}},
 		Rules:   rules, Now: connected,
@@ -92,6 +92,7 @@ func TestExpressions(t *testing.T) {
 		want       any // nil: no tag
 	}{
 		{`user.id`, "7"},
+		{`event.count * 2`, "14"},
 		{`user.id + 0.5`, "7.5"},
 		{`user.plan ?? "free"`, "free"},
 		{`user.plan?.name ?? "free"`, "free"},
@@ -106,7 +107,6 @@ func TestExpressions(t *testing.T) {
 		{`webview == nil`, false},
 		{`origin.connect_webview_id == webview.connect_webview_id`, true},
 		{`webview.custom_metadata.user_id`, "u1"},
-		{`account.custom_metadata.n * 2`, "14"},
 		{`event.event_type`, "connected_account.connected"},
 		{`event.customer_key`, nil},
 		{`account.customer_key == "c1" ? "one" : nil`, "one"},
@@ -118,6 +118,7 @@ func TestExpressions(t *testing.T) {
 	} {
 		rules := mustCompile(t, Definition{Tags: tagsOf("tag", tt.expression), Lookups: []LookupDefinition{lookupOf("user", user)}})
 		in := ruledInput(rules)
+		in.Event.Raw["count"] = json.Number("7")
 		d, _, err := decide(t.Context(), &in)
 		if err != nil {
 			t.Errorf("%s: %v", tt.expression, err)

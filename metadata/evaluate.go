@@ -66,6 +66,7 @@ type asked struct {
 	answer Answer
 	took   time.Duration
 	failed error // what ends the event; nil when the rules can go on
+	state  askState
 }
 
 // decide computes what the rules give and plans. What could be computed is answered with an error too.
@@ -90,7 +91,11 @@ func decide(ctx context.Context, in *Input) (Decision, computed, error) {
 // compute asks the lookups and computes the expressions. The error is that of the first lookup, in the rules' order, that
 // did not answer, else of the first expression that failed.
 func (r *Rules) compute(ctx context.Context, in *Input, v views) (computed, error) {
-	machine := &vm.VM{}
+	machine, _ := r.machines.Get().(*vm.VM)
+	if machine == nil {
+		machine = &vm.VM{}
+	}
+	defer r.machines.Put(machine)
 	got := computed{names: r.subjects(in, v), tags: make(map[string]Tag, len(r.tags))}
 	got.asked = r.ask(ctx, machine, got.names)
 	var errs firstError

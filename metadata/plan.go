@@ -97,7 +97,7 @@ func quoteKeys(keys []string) string {
 func (m *draft) decide() Decision {
 	d := Decision{
 		Metadata: m.final, Changed: m.changed(),
-		Set: make(map[string]any, len(m.sources)), Sources: make(map[string]string, len(m.sources)),
+		Set: make(map[string]any, len(m.sources)), Sources: m.sources,
 		Kept:   m.kept,
 		Origin: m.views.origin, Latest: m.views.latest,
 		ledger: m.ledger(),
@@ -105,10 +105,11 @@ func (m *draft) decide() Decision {
 	present := m.in.Account.Metadata
 	for key, value := range m.final {
 		if equal(present[key], value) {
+			delete(d.Sources, key)
 			continue
 		}
-		if source, ours := m.sources[key]; ours {
-			d.Set[key], d.Sources[key] = value, source
+		if _, ours := m.sources[key]; ours {
+			d.Set[key] = value
 			continue
 		}
 		d.Restored, d.Sources[key] = append(d.Restored, key), sourceLedger

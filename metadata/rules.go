@@ -1,5 +1,7 @@
 package metadata
 
+import "sync"
+
 // Rules say what an account is to carry. They are read-only once made and safe for concurrent use.
 type Rules struct {
 	copies  []copyRule
@@ -7,6 +9,8 @@ type Rules struct {
 	lookups []lookupRule // those that are needed, each after those that it takes from
 	policy  Policy
 	notes   []string
+
+	machines sync.Pool // of *vm.VM: one computes one account
 }
 
 // Policy is how rules meet what is already there. The zero Policy is not the default: see DefaultPolicy.
