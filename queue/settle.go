@@ -125,6 +125,7 @@ func (c *Consumer) settleBatch(calls []*settleCall) {
 	}
 	if err == nil {
 		c.q.known.add(announced...)
+		c.q.changes.Add(1)
 	}
 	for i, s := range calls {
 		if err != nil {
