@@ -31,7 +31,7 @@ func (a *app) newPage(admission *handlers.Admission) (*page.Page, error) {
 		o.Preview = a.preview
 		o.Calls = func(context.Context) (page.Calls, error) { return seamCalls(a.registry) }
 	}
-	return page.New(o) //nolint:wrapcheck // says whose it is
+	return page.New(o)
 }
 
 // preview compares an account with what the rules want now.

@@ -113,7 +113,7 @@ func (p *Page) account(r *http.Request, _ *session) (answer, error) {
 	if len(v.Entries) == 0 && v.Ledger == "" {
 		status = http.StatusNotFound
 	}
-	return answer{status: status, look: "account", title: "Account", nav: "events", data: v}, nil
+	return answer{status: status, look: "account", title: "Account", nav: navEvents, data: v}, nil
 }
 
 func (p *Page) ledger(ctx context.Context, id string, reveal bool) (text, none string) {

@@ -46,5 +46,5 @@ func (p *Page) dead(r *http.Request, _ *session) (answer, error) {
 		}
 		g.Newest = page.Entries
 	}
-	return answer{look: "dead", title: "Dead", nav: "dead", follow: "/live", data: v}, nil
+	return answer{look: "dead", title: "Dead", nav: navDead, follow: "/live", data: v}, nil
 }

@@ -56,7 +56,7 @@ func (p *Page) event(r *http.Request, _ *session) (answer, error) {
 		v.Link += "?show=all"
 	}
 	v.readResult(e)
-	return answer{look: "event", title: "Event " + e.EntryID, nav: "events", follow: "/live?event=" + e.EntryID, data: v}, nil
+	return answer{look: "event", title: "Event " + e.EntryID, nav: navEvents, follow: "/live?event=" + e.EntryID, data: &v}, nil
 }
 
 // readResult lists what the worker kept of its result.
@@ -93,7 +93,9 @@ func (v *eventView) readResult(e queue.Entry) {
 		v.Changes = append(v.Changes, keyChange{Key: key, What: keyRestored, NoBefore: absent, NoAfter: notKept, Source: result.Sources[key]})
 	}
 	for _, key := range result.Removed {
-		v.Changes = append(v.Changes, keyChange{Key: key, What: keyRemoved, NoBefore: notKept, NoAfter: absent, Source: "no rule gives it any more"})
+		v.Changes = append(v.Changes, keyChange{
+			Key: key, What: keyRemoved, NoBefore: notKept, NoAfter: absent, Source: "no rule gives it any more",
+		})
 	}
 	if len(v.Changes) == 0 {
 		v.NoResult = "Nothing had to be written: the account was as it should be."
@@ -101,7 +103,7 @@ func (v *eventView) readResult(e queue.Entry) {
 }
 
 // Attempts says how many there were, and since when they are counted.
-func (v eventView) Attempts() string {
+func (v *eventView) Attempts() string {
 	text := plural(int64(v.Entry.Attempts), "attempt", "attempts")
 	if v.Entry.Replays > 0 {
 		text += fmt.Sprintf(" since the last of %s", plural(int64(v.Entry.Replays), "replay", "replays"))

@@ -100,7 +100,7 @@ func (p *Page) events(r *http.Request, _ *session) (answer, error) {
 		older.Set("cursor", page.Next)
 		v.Older = older.Encode()
 	}
-	a := answer{look: "events", title: "Events", nav: "events", data: v}
+	a := answer{look: "events", title: "Events", nav: navEvents, data: v}
 	if v.First {
 		a.follow = "/live"
 	}
@@ -114,12 +114,12 @@ func (p *Page) find(r *http.Request, id string) (answer, error) {
 		return answer{goTo: "/events/" + e.EntryID}, nil
 	}
 	if !errors.Is(err, queue.ErrNotFound) {
-		return answer{}, err //nolint:wrapcheck // says what it was doing
+		return answer{}, err
 	}
 	for _, f := range []queue.Filter{{MessageID: id}, {EventID: id}} {
 		page, err := p.o.Queue.List(r.Context(), f, "", 1)
 		if err != nil {
-			return answer{}, err //nolint:wrapcheck // says what it was doing
+			return answer{}, err
 		}
 		if len(page.Entries) > 0 {
 			return answer{goTo: "/events/" + page.Entries[0].EntryID}, nil

@@ -63,7 +63,7 @@ func functions(now func() time.Time) template.FuncMap {
 		"short":    func(t time.Time) string { return t.UTC().Format("2 Jan, 15:04:05") },
 		"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
 		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-		"took":     func(ms int64) string { return tookText(ms) },
+		"took":     tookText,
 		"span":     span,
 		"number":   func(n any) string { return number(count(n)) },
 		"plural":   func(n any, one, many string) string { return plural(count(n), one, many) },

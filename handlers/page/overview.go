@@ -52,7 +52,7 @@ func (p *Page) overview(r *http.Request, _ *session) (answer, error) {
 	v.Calls, v.NoCalls = ask(ctx, p.o.Calls)
 	v.Gap, v.NoGap = ask(ctx, p.gapCheck)
 	v.Verdict = judge(v.Stats)
-	return answer{look: "overview", title: "Overview", nav: "overview", follow: "/live", data: v}, nil
+	return answer{look: "overview", title: "Overview", nav: navOverview, follow: "/live", data: v}, nil
 }
 
 // ask answers what a part of Options tells, or in words why it does not.
@@ -75,7 +75,7 @@ func (p *Page) gapCheck(ctx context.Context) (queue.GapCheck, error) {
 	if err == nil && !known {
 		err = ErrUnknown
 	}
-	return last, err //nolint:wrapcheck // only whether it is known is shown
+	return last, err
 }
 
 func (p *Page) drawCharts(ctx context.Context) []chart {

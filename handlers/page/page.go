@@ -112,7 +112,8 @@ func New(o Options) (*Page, error) {
 		return nil, err
 	}
 	p := &Page{
-		o: o, mux: http.NewServeMux(), sessions: newSessions(o.Token, o.Queue, o.Now), origins: http.NewCrossOriginProtection(), looks: looks, assets: static,
+		o: o, mux: http.NewServeMux(), looks: looks, assets: static,
+		sessions: newSessions(o.Token, o.Queue, o.Now), origins: http.NewCrossOriginProtection(),
 		charts: [2]*chartCache{newChartCache(lastHour), newChartCache(lastDay)},
 		live:   newLive(o.Queue, o.Stopping),
 	}

@@ -43,7 +43,7 @@ func (p *Page) replayForm(r *http.Request, s *session) (answer, error) {
 		return answer{}, err
 	}
 	v.Form = p.sessions.form(s, replayAction(v.Fields))
-	return answer{look: "replay", title: "Replay", nav: "events", data: v}, nil
+	return answer{look: "replay", title: "Replay", nav: navEvents, data: v}, nil
 }
 
 func replayAction(fields url.Values) string { return "replay " + fields.Encode() }
@@ -57,7 +57,8 @@ func (p *Page) dryRunOfOne(ctx context.Context, q url.Values) (replayView, error
 		return replayView{}, refusal(http.StatusConflict, "This event has not ended", "It is being worked on, so there is nothing to replay.")
 	}
 	return replayView{
-		Entry: &e, Matched: 1, Sample: []queue.Entry{e}, Previews: []previewView{p.preview(ctx, e.Key, false)}, Fields: url.Values{"id": {e.EntryID}},
+		Entry: &e, Matched: 1, Sample: []queue.Entry{e}, Previews: []previewView{p.preview(ctx, e.Key, false)},
+		Fields: url.Values{"id": {e.EntryID}},
 	}, nil
 }
 
@@ -114,7 +115,7 @@ func (p *Page) replay(r *http.Request, s *session) (answer, error) {
 		return answer{}, err
 	}
 	p.o.Log.Info().Int("replayed", done.Replayed).Err(err).Msg("events were replayed from the page")
-	return answer{look: "replayed", title: "Replayed", nav: "events", data: replayedView{done.Replayed, err != nil}}, nil
+	return answer{look: "replayed", title: "Replayed", nav: navEvents, data: replayedView{done.Replayed, err != nil}}, nil
 }
 
 func (p *Page) replayOne(ctx context.Context, id string) (answer, error) {

@@ -45,13 +45,14 @@ func sum(key []byte, text string) []byte {
 
 // begin makes a session with an id of its own.
 func (s sessions) begin(w http.ResponseWriter, r *http.Request) *session {
-	payload := make([]byte, payloadBytes)
+	var id [idBytes]byte
+	_, _ = rand.Read(id[:]) // never fails
 	expires := s.now().Add(sessionLasts).Truncate(time.Second)
-	binary.BigEndian.PutUint64(payload, uint64(expires.Unix())) //nolint:gosec // not before 1970
-	_, _ = rand.Read(payload[8:])                               // never fails
-	value := string(payload)
-	s.set(w, r, base64.RawURLEncoding.EncodeToString(append(payload, sum(s.key, "cookie "+value)...)), sessionLasts)
-	return &session{id: base64.RawURLEncoding.EncodeToString(payload[8:]), expires: expires}
+	value := binary.BigEndian.AppendUint64(nil, uint64(expires.Unix())) //nolint:gosec // not before 1970
+	value = append(value, id[:]...)
+	value = append(value, sum(s.key, "cookie "+string(value))...)
+	s.set(w, r, base64.RawURLEncoding.EncodeToString(value), sessionLasts)
+	return &session{id: base64.RawURLEncoding.EncodeToString(id[:]), expires: expires}
 }
 
 // end forgets the session in this browser, and remembers for all processes that it was ended.
@@ -64,7 +65,7 @@ func noteOf(of *session) string { return "session-ended:" + of.id }
 
 func (s sessions) set(w http.ResponseWriter, r *http.Request, value string, lasts time.Duration) {
 	name, secure := cookieOf(r)
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever a browser would take it: over HTTPS
 		Name: name, Value: value, Path: "/", MaxAge: int(lasts.Seconds()), Secure: secure, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
 }

@@ -16,6 +16,13 @@ const (
 	longestForm = 64 << 10         // bytes
 )
 
+// The parts of the navigation.
+const (
+	navOverview = "overview"
+	navEvents   = "events"
+	navDead     = "dead"
+)
+
 // answer is a page to render, or a place to go to instead.
 type answer struct {
 	status int    // 0: 200

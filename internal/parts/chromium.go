@@ -13,7 +13,7 @@ import (
 // returns, by chromedp.NewContext, are tabs of that browser.
 func Chromium(tb testing.TB, options ...chromedp.ExecAllocatorOption) context.Context {
 	tb.Helper()
-	profile, err := os.MkdirTemp("", "seamtag-chromium-")
+	profile, err := os.MkdirTemp("", "seamtag-chromium-") //nolint:usetesting // its last files come late: no failure of the test
 	if err != nil {
 		tb.Fatalf("make a profile: %v", err)
 	}
