@@ -39,8 +39,8 @@ func (b *browser) open(path string) {
 	b.do(chromedp.Navigate(b.url + path))
 }
 
-// run evaluates an expression in the page.
-func run[T any](b *browser, expression string) T {
+// eval evaluates an expression in the page.
+func eval[T any](b *browser, expression string) T {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.tab, patience)
 	defer cancel()
@@ -53,7 +53,7 @@ func run[T any](b *browser, expression string) T {
 
 func (b *browser) text() string {
 	b.t.Helper()
-	return run[string](b, `document.body.innerText`)
+	return eval[string](b, `document.body.innerText`)
 }
 
 func (b *browser) awaitText(text string) {
@@ -98,5 +98,5 @@ func (b *browser) signIn() {
 
 func (b *browser) path() string {
 	b.t.Helper()
-	return run[string](b, `location.pathname + location.search`)
+	return eval[string](b, `location.pathname + location.search`)
 }

@@ -111,7 +111,7 @@ func TestWithoutAnAdminTokenThereIsNoPage(t *testing.T) {
 
 func TestWithoutASessionNothingIsShown(t *testing.T) {
 	s := newPageStack(t)
-	o := s.connect(seam.Metadata{"user_id": "u1"})
+	o := s.connectBare(seam.Metadata{"user_id": "u1"})
 	s.ended(s.deliver(o))
 	for name, cookie := range map[string]*http.Cookie{
 		"none": {Name: "other", Value: "x"}, "empty": {Name: "seamtag", Value: ""}, "the token": {Name: "seamtag", Value: testToken},
@@ -151,7 +151,7 @@ func TestWrongTokensGetNoSessionAndAreHeldBack(t *testing.T) {
 
 func TestNothingChangesWithoutTheFormThatWasShown(t *testing.T) {
 	s := newPageStack(t)
-	one, two := s.connect(seam.Metadata{"user_id": "u1"}), s.connect(seam.Metadata{"user_id": "u2"})
+	one, two := s.connectBare(seam.Metadata{"user_id": "u1"}), s.connectBare(seam.Metadata{"user_id": "u2"})
 	s.reject(one)
 	s.reject(two)
 	first, second := s.deliver(one), s.deliver(two)
@@ -324,7 +324,7 @@ func TestPathsLeadNowhereElse(t *testing.T) {
 
 func TestThePageTellsTheLogNothingSecret(t *testing.T) {
 	s := newPageStack(t)
-	o := s.connect(seam.Metadata{"user_id": "u1", "email": "ada@example.com"})
+	o := s.connectBare(seam.Metadata{"user_id": "u1", "email": "ada@example.com"})
 	id := s.deliver(o)
 	s.ended(id)
 	v := signedIn(s)
@@ -344,7 +344,7 @@ func TestThePageTellsTheLogNothingSecret(t *testing.T) {
 
 func TestWhatIsUnknownIsShownAsUnknown(t *testing.T) {
 	s := newPageStack(t)
-	o := s.connect(seam.Metadata{"user_id": "u1"})
+	o := s.connectBare(seam.Metadata{"user_id": "u1"})
 	s.reject(o)
 	s.ended(s.deliver(o))
 	v := signedIn(s)
@@ -367,7 +367,7 @@ func TestWhatIsUnknownIsShownAsUnknown(t *testing.T) {
 
 func TestWhoHasSignedInMayUseTheAdminAPI(t *testing.T) {
 	s := newPageStack(t)
-	o := s.connect(seam.Metadata{"user_id": "u1"})
+	o := s.connectBare(seam.Metadata{"user_id": "u1"})
 	id := s.deliver(o)
 	s.ended(id)
 	v := signedIn(s)

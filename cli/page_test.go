@@ -28,8 +28,8 @@ func newPageStack(t *testing.T) *stack {
 	return newStack(t, sandbox.Replace, "ADMIN_TOKEN="+testToken)
 }
 
-// connect lets an account connect that has lost its metadata before its event comes, so that there is something to write.
-func (s *stack) connect(md seam.Metadata) sandbox.Occurrence {
+// connectBare lets an account connect that has lost its metadata before its event comes, so that there is something to write.
+func (s *stack) connectBare(md seam.Metadata) sandbox.Occurrence {
 	o := s.seam.Connect(s.seam.AddWebview(sandbox.WebviewSpec{Metadata: md}))
 	s.seam.SetMetadata(o.Event.ConnectedAccountID, seam.Metadata{})
 	return o
@@ -45,7 +45,7 @@ func (s *stack) reject(o sandbox.Occurrence) {
 
 func TestAnOperatorFindsADeadEventAndMendsItOnThePage(t *testing.T) {
 	s := newPageStack(t)
-	o := s.connect(seam.Metadata{"user_id": "u1", "email": "ada@example.com"})
+	o := s.connectBare(seam.Metadata{"user_id": "u1", "email": "ada@example.com"})
 	s.reject(o)
 	id := s.deliver(o)
 	if e := s.ended(id); e.Status != queue.Dead {
@@ -85,9 +85,9 @@ func TestAnOperatorFindsADeadEventAndMendsItOnThePage(t *testing.T) {
 		t.Fatalf("the dry run replayed the event: %s", e.Status)
 	}
 	b.press("Replay it")
-	run[bool](b, `window.sameDocument = true`)
+	eval[bool](b, `window.sameDocument = true`)
 	b.await("the event turns to tagged", func() bool {
-		return run[string](b, `document.querySelector("#state .status").textContent`) == string(queue.Tagged)
+		return eval[string](b, `document.querySelector("#state .status").textContent`) == string(queue.Tagged)
 	})
 	if md := s.metadata(o.Event.ConnectedAccountID); md["user_id"] != "u1" {
 		t.Errorf("metadata %v", md)
@@ -99,19 +99,19 @@ func TestThePageTurnsLive(t *testing.T) {
 	b := newBrowser(t, s)
 	b.signIn()
 	b.awaitText("Every event has been dealt with")
-	run[bool](b, `window.sameDocument = true`)
-	o := s.connect(seam.Metadata{"user_id": "u1"})
+	eval[bool](b, `window.sameDocument = true`)
+	o := s.connectBare(seam.Metadata{"user_id": "u1"})
 	s.reject(o)
 	s.ended(s.deliver(o))
 	b.awaitText("1 event is dead")
-	if !run[bool](b, `window.sameDocument === true`) {
+	if !eval[bool](b, `window.sameDocument === true`) {
 		t.Error("the page was loaded anew")
 	}
 }
 
 func TestThePageReadsWithoutJavaScript(t *testing.T) {
 	s := newPageStack(t)
-	o := s.connect(seam.Metadata{"user_id": "u1"})
+	o := s.connectBare(seam.Metadata{"user_id": "u1"})
 	s.reject(o)
 	id := s.deliver(o)
 	s.ended(id)
@@ -145,20 +145,20 @@ func pagesOf(s *stack) map[string]string {
 	var tagged sandbox.Occurrence
 	var taggedID string
 	for i, plan := range []string{"gold", "silver", "free", "gold", "free"} {
-		tagged = s.connect(seam.Metadata{"user_id": fmt.Sprintf("u_10%02d", i), "plan": plan, "email": "ada@example.com"})
+		tagged = s.connectBare(seam.Metadata{"user_id": fmt.Sprintf("u_10%02d", i), "plan": plan, "email": "ada@example.com"})
 		taggedID = s.deliver(tagged)
 		s.ended(taggedID)
 	}
 	s.ended(s.deliver(tagged))
-	gone := s.connect(nil)
+	gone := s.connectBare(nil)
 	s.seam.DeleteAccount(gone.Event.ConnectedAccountID)
 	s.ended(s.deliver(gone))
-	rejected := s.connect(seam.Metadata{"user_id": "u_2001", "plan": "gold"})
+	rejected := s.connectBare(seam.Metadata{"user_id": "u_2001", "plan": "gold"})
 	s.reject(rejected)
 	rejectedID := s.deliver(rejected)
 	s.ended(rejectedID)
 	s.ended(s.post(sandbox.NewMessageID(), []byte("not an event")).ID)
-	busy := s.connect(seam.Metadata{"user_id": "u_3001"})
+	busy := s.connectBare(seam.Metadata{"user_id": "u_3001"})
 	s.seam.Fail(sandbox.Fault{Status: http.StatusServiceUnavailable, OnlyAccount: busy.Event.ConnectedAccountID})
 	busyID := s.deliver(busy)
 	s.await("an event is retried", func() bool {
@@ -197,7 +197,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 				b.look(scheme, width)
 				b.open(path)
 				b.judge(string(axe), name+shape+" "+scheme)
-				if overflow := run[int](b, `document.documentElement.scrollWidth - innerWidth`); overflow > 0 {
+				if overflow := eval[int](b, `document.documentElement.scrollWidth - innerWidth`); overflow > 0 {
 					t.Errorf("%s%s is %d px too wide", name, shape, overflow)
 				}
 				b.picture(filepath.Join(folder, name+shape+"-"+scheme+".png"))
@@ -223,8 +223,8 @@ func (b *browser) look(scheme string, width int64) {
 // judge runs axe-core. Serious and critical faults fail; lesser ones are shown.
 func (b *browser) judge(axe, name string) {
 	b.t.Helper()
-	run[bool](b, axe+`; true`)
-	found := run[string](b, `axe.run().then((r) => JSON.stringify(r.violations.map((v) => ({
+	eval[bool](b, axe+`; true`)
+	found := eval[string](b, `axe.run().then((r) => JSON.stringify(r.violations.map((v) => ({
 		id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map((n) => n.html + " " + (n.failureSummary || "")).slice(0, 3),
 	}))))`)
 	var faults []struct {
