@@ -9,7 +9,7 @@ NPM_DIR               := internal/parts/npm
 NPM_STAMP             := $(NPM_DIR)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo deps tools test lint fuzz cover bench image clean
+.PHONY: help build demo deps tools test lint fuzz cover bench lists screens image clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ cover: deps ## write coverage.out and print the coverage of each function
 bench: build ## compare with Echo, asynq and watermill side by side (8 min, quiet machine) and write docs/benchmarks.md
 	cd bench && go build -mod=mod -o ../dist/bench .
 	dist/bench -binary ./$(BINARY) -report docs/benchmarks.md
+
+lists: ## measure lists and searches over a million events (6 min, 3 GB of memory) and write docs/lists.md
+	cd bench && go build -mod=mod -o ../dist/lists ./lists
+	dist/lists -report docs/lists.md
+
+screens: deps ## take pictures of every page into docs/screens
+	go test -count=1 -run '^TestEveryPageIsAccessible$$' ./cli -args -screens $(CURDIR)/docs/screens
 
 image: ## build the container image seamtag:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t seamtag:$(VERSION) .

@@ -11,6 +11,7 @@ require (
 	github.com/labstack/echo/v4 v4.16.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/svix/svix-webhooks v1.99.1
+	golang.org/x/sync v0.24.0
 	seamtag v0.0.0
 )
 

@@ -60,12 +60,13 @@ type app struct {
 	gap       *gapCheck        // nil where it is off, or the role does not work
 	alerts    *alerts.Notifier // nil where nobody asked for them
 	handler   http.Handler
-	closers   []func() // in the order of making; called from the last
+	stopping  chan struct{} // closed when the HTTP servers are to stop: what lasts ends then
+	closers   []func()      // in the order of making; called from the last
 }
 
 // newApp puts the parts together. Nothing runs and nothing is asked yet: Redis and Seam may be away.
 func newApp(o appOptions) (*app, error) {
-	a := &app{appOptions: o}
+	a := &app{appOptions: o, stopping: make(chan struct{})}
 	if err := a.assemble(); err != nil {
 		a.close()
 		return nil, err
@@ -164,10 +165,14 @@ func (a *app) assembleHandler() error {
 			Secrets: a.config.WebhookSecrets.Reveal(), Publisher: a.publisher, Describe: describer(a.rules), Tracer: a.tracer,
 		}
 	}
-	if a.role.receives() && a.config.AdminToken != "" {
-		o.Admin = &handlers.AdminOptions{Admission: handlers.NewAdmission(a.config.AdminToken.Reveal()), Events: a.queue}
-	}
 	var err error
+	if a.role.receives() && a.config.AdminToken != "" {
+		admission := handlers.NewAdmission(a.config.AdminToken.Reveal())
+		if o.Page, err = a.newPage(admission); err != nil {
+			return err
+		}
+		o.Admin = &handlers.AdminOptions{Admission: admission, SignedIn: o.Page.SignedIn, Events: a.queue}
+	}
 	a.handler, err = handlers.New(o)
 	return err
 }
@@ -177,6 +182,7 @@ func (a *app) assembleHandler() error {
 func (a *app) run(ctx context.Context, web, metrics net.Listener) error {
 	defer a.close()
 	group, ctx := errgroup.WithContext(ctx)
+	context.AfterFunc(ctx, func() { close(a.stopping) })
 	group.Go(func() error { return a.serveHTTP(ctx, web, a.handler) })
 	group.Go(func() error { return a.serveHTTP(ctx, metrics, metricsHandler(a.registry)) })
 	group.Go(func() error { return a.heed(ctx) })

@@ -111,7 +111,10 @@ func backfill(ctx context.Context, p Process, o backfillOptions) error {
 		return err
 	}
 	defer op.close()
-	b := &backfiller{operation: op, intake: newIntake(op.queue, op.publisher, o.rate.PerSecond()), progress: newProgress(p), report: backfillReport{DryRun: o.dryRun}}
+	b := &backfiller{
+		operation: op, intake: newIntake(op.queue, op.publisher, o.rate.PerSecond()), progress: newProgress(p),
+		report: backfillReport{DryRun: o.dryRun},
+	}
 	if o.source == sourceAccounts {
 		err = goOn(b.accounts(ctx), "seamtag backfill --source accounts")
 	} else {

@@ -56,7 +56,7 @@ func (d *diagnosis) environment() bool {
 	var err error
 	if d.config, err = config.Load(d.process.Environ); err != nil {
 		for line := range strings.Lines(err.Error()) {
-			d.fail(check, "see: seamtag help environment", "%s", strings.TrimSpace(line))
+			d.failf(check, "see: seamtag help environment", "%s", strings.TrimSpace(line))
 		}
 		return false
 	}
@@ -64,15 +64,15 @@ func (d *diagnosis) environment() bool {
 	for _, require := range []func(*config.Config) error{(*config.Config).RequireSeam, (*config.Config).RequireWebhook} {
 		if wrong := (&config.Error{}); errors.As(require(&d.config), &wrong) {
 			what, mend, _ := strings.Cut(wrong.Problem, ": ")
-			d.fail(check, mend, "%s %s", wrong.Variable, what)
+			d.failf(check, mend, "%s %s", wrong.Variable, what)
 			missing = true
 		}
 	}
 	if d.config.AdminToken == "" {
-		d.warn(check, "set one to use the admin API and the dashboard", "ADMIN_TOKEN is not set")
+		d.warnf(check, "set one to use the admin API and the dashboard", "ADMIN_TOKEN is not set")
 	}
 	if !missing {
-		d.ok(check, "all that is required is set")
+		d.okf(check, "all that is required is set")
 	}
 	return true
 }
@@ -82,18 +82,18 @@ func (d *diagnosis) rules() {
 	set, err := openRules(rulesOptions{config: &d.config, environ: d.process.Environ})
 	if err != nil {
 		d.types = []string{seam.TypeAccountConnected} // what is wanted without a file
-		d.fail(check, "mend the file, then: seamtag rules check", "%v", err)
+		d.failf(check, "mend the file, then: seamtag rules check", "%v", err)
 		return
 	}
 	defer set.close()
 	d.types = set.events
 	if set.file == "" {
-		d.ok(check, "no rules file: accounts get the metadata of their webviews")
+		d.okf(check, "no rules file: accounts get the metadata of their webviews")
 		return
 	}
-	d.ok(check, "%s", set.file)
+	d.okf(check, "%s", set.file)
 	for _, note := range set.rules.Describe().Notes {
-		d.warn(check, "see: seamtag rules check", "%s", note)
+		d.warnf(check, "see: seamtag rules check", "%s", note)
 	}
 }
 
@@ -101,26 +101,26 @@ func (d *diagnosis) redis(ctx context.Context) {
 	const check = "redis"
 	q, err := openQueue(ctx, &d.config)
 	if err != nil {
-		d.fail(check, "start Redis, or seamtag serve, or set REDIS_URL", "%v", err)
+		d.failf(check, "start Redis, or seamtag serve, or set REDIS_URL", "%v", err)
 		return
 	}
 	found, err := q.Diagnose(ctx)
 	if err != nil {
 		_ = q.Close()
-		d.fail(check, "is REDIS_URL right, and the server up?", "%v", err)
+		d.failf(check, "is REDIS_URL right, and the server up?", "%v", err)
 		return
 	}
 	d.queue = q
-	d.ok(check, "version %s", found.Version)
+	d.okf(check, "version %s", found.Version)
 	if d.config.RedisURL == "" {
-		d.warn(check, "set REDIS_URL where more than this machine is to work", "it is the embedded one of a seamtag serve")
+		d.warnf(check, "set REDIS_URL where more than this machine is to work", "it is the embedded one of a seamtag serve")
 	}
 	for _, problem := range found.Problems {
 		what, mend, _ := strings.Cut(problem.Text, ": ")
 		if problem.Fatal {
-			d.fail(check, mend, "%s", what)
+			d.failf(check, mend, "%s", what)
 		} else {
-			d.warn(check, mend, "%s", what)
+			d.warnf(check, mend, "%s", what)
 		}
 	}
 	d.redisFigures(found)
@@ -129,27 +129,27 @@ func (d *diagnosis) redis(ctx context.Context) {
 func (d *diagnosis) redisFigures(found queue.Diagnosis) {
 	const mib = 1 << 20
 	if found.Latency > slowRedis {
-		d.warn("redis latency", "run seamtag near its Redis", "%s a command", found.Latency.Round(time.Millisecond))
+		d.warnf("redis latency", "run seamtag near its Redis", "%s a command", found.Latency.Round(time.Millisecond))
 	} else {
-		d.ok("redis latency", "%s a command", found.Latency.Round(10*time.Microsecond))
+		d.okf("redis latency", "%s a command", found.Latency.Round(10*time.Microsecond))
 	}
 	switch used := found.Used; {
 	case found.Most == 0:
-		d.ok("redis memory", "%d MiB used, no limit of its own", used/mib)
+		d.okf("redis memory", "%d MiB used, no limit of its own", used/mib)
 	case used*100 > found.Most*fullRedis:
-		d.warn("redis memory", "give it more, or set a shorter SEAMTAG_RETENTION", "%d of %d MiB used", used/mib, found.Most/mib)
+		d.warnf("redis memory", "give it more, or set a shorter SEAMTAG_RETENTION", "%d of %d MiB used", used/mib, found.Most/mib)
 	default:
-		d.ok("redis memory", "%d of %d MiB used", used/mib, found.Most/mib)
+		d.okf("redis memory", "%d of %d MiB used", used/mib, found.Most/mib)
 	}
 	apart := found.Ahead.Abs().Round(time.Millisecond)
 	const mend = "let both machines follow a time server: webhooks are refused when a clock is wrong by five minutes"
 	switch {
 	case apart > clockWrong:
-		d.fail("clock", mend, "Redis's clock and this one are %s apart", apart)
+		d.failf("clock", mend, "Redis's clock and this one are %s apart", apart)
 	case apart > clockApart:
-		d.warn("clock", mend, "Redis's clock and this one are %s apart", apart)
+		d.warnf("clock", mend, "Redis's clock and this one are %s apart", apart)
 	default:
-		d.ok("clock", "Redis's clock and this one are %s apart", apart)
+		d.okf("clock", "Redis's clock and this one are %s apart", apart)
 	}
 }
 
@@ -160,18 +160,18 @@ func (d *diagnosis) work(ctx context.Context) {
 	stats, err := d.queue.Stats(ctx)
 	switch waits := time.Since(h.Oldest); {
 	case h.Err != nil || err != nil:
-		d.fail(check, "is REDIS_URL right, and the server up?", "%v", errors.Join(h.Err, err))
+		d.failf(check, "is REDIS_URL right, and the server up?", "%v", errors.Join(h.Err, err))
 	case h.Paused != nil:
-		d.fail(check, "set the right SEAM_API_KEY: work goes on by itself", "workers pause since %s: %s",
+		d.failf(check, "set the right SEAM_API_KEY: work goes on by itself", "workers pause since %s: %s",
 			h.Paused.Since.UTC().Format(time.RFC3339), h.Paused.Reason)
 	case !h.Oldest.IsZero() && waits > longWaiting:
-		d.warn(check, "is a worker running? why is it retried? see: seamtag events list --status retrying",
+		d.warnf(check, "is a worker running? why is it retried? see: seamtag events list --status retrying",
 			"%s waiting, the oldest for %s", plural(int(h.Waiting), "event"), waits.Round(time.Minute))
 	default:
-		d.ok(check, "%s waiting", plural(int(h.Waiting), "event"))
+		d.okf(check, "%s waiting", plural(int(h.Waiting), "event"))
 	}
 	if n := stats.Ended[queue.Dead]; n > 0 {
-		d.warn(check, "see why: seamtag events list --status dead", "%s dead", plural(int(n), "event"))
+		d.warnf(check, "see why: seamtag events list --status dead", "%s dead", plural(int(n), "event"))
 	}
 	d.gaps(ctx)
 }
@@ -181,14 +181,14 @@ func (d *diagnosis) gaps(ctx context.Context) {
 	last, known, err := d.queue.LastGapCheck(ctx)
 	switch {
 	case err != nil:
-		d.fail(check, "is REDIS_URL right, and the server up?", "%v", err)
+		d.failf(check, "is REDIS_URL right, and the server up?", "%v", err)
 	case !known:
-		d.ok(check, "none yet: workers do it every %s", time.Duration(d.config.GapCheck))
+		d.okf(check, "none yet: workers do it every %s", time.Duration(d.config.GapCheck))
 	case last.Queued > 0:
-		d.warn(check, "is the webhook registered and enabled? see: seamtag webhook list",
+		d.warnf(check, "is the webhook registered and enabled? see: seamtag webhook list",
 			"at %s it found and queued %s that no webhook brought", last.At.UTC().Format(time.RFC3339), plural(last.Queued, "event"))
 	default:
-		d.ok(check, "at %s no event was missing", last.At.UTC().Format(time.RFC3339))
+		d.okf(check, "at %s no event was missing", last.At.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -199,26 +199,26 @@ func (d *diagnosis) seam(ctx context.Context) {
 	}
 	client, err := newSeamClient(&d.config, nil, prometheus.NewRegistry())
 	if err != nil {
-		d.fail(check, "see: seamtag help environment", "%v", err)
+		d.failf(check, "see: seamtag help environment", "%v", err)
 		return
 	}
 	defer client.Close()
 	workspace, err := client.Workspace(ctx)
 	switch {
 	case errors.Is(err, seam.ErrUnauthorized):
-		d.fail(check, "set SEAM_API_KEY to a key of the Seam Console, under Developer, API Keys", "the API key is refused: %v", err)
+		d.failf(check, "set SEAM_API_KEY to a key of the Seam Console, under Developer, API Keys", "the API key is refused: %v", err)
 		return
 	case err != nil:
-		d.fail(check, "is SEAM_ENDPOINT right? see https://status.seam.co", "%v", err)
+		d.failf(check, "is SEAM_ENDPOINT right? see https://status.seam.co", "%v", err)
 		return
 	case workspace.IsSuspended:
-		d.fail(check, "ask Seam's support", "workspace %q is suspended", workspace.Name)
+		d.failf(check, "ask Seam's support", "workspace %q is suspended", workspace.Name)
 	}
 	kind := "production"
 	if workspace.IsSandbox {
 		kind = "sandbox"
 	}
-	d.ok(check, "workspace %q (%s)", workspace.Name, kind)
+	d.okf(check, "workspace %q (%s)", workspace.Name, kind)
 	d.webhook(ctx, client)
 }
 
@@ -226,7 +226,7 @@ func (d *diagnosis) webhook(ctx context.Context, client *seam.Client) {
 	const check = "webhook"
 	all, err := client.Webhooks(ctx)
 	if err != nil {
-		d.fail(check, "may this key list webhooks?", "%v", err)
+		d.failf(check, "may this key list webhooks?", "%v", err)
 		return
 	}
 	ours := 0
@@ -236,14 +236,14 @@ func (d *diagnosis) webhook(ctx context.Context, client *seam.Client) {
 			continue
 		}
 		if ours++; l.Complete {
-			d.ok(check, "%s is registered for %s", l.URL, strings.Join(l.EventTypes, ", "))
+			d.okf(check, "%s is registered for %s", l.URL, strings.Join(l.EventTypes, ", "))
 			continue
 		}
-		d.fail(check, "create one anew, then delete this: seamtag webhook create --url "+l.URL,
+		d.failf(check, "create one anew, then delete this: seamtag webhook create --url "+l.URL,
 			"%s lacks %s", l.URL, strings.Join(l.Missing, ", "))
 	}
 	if ours == 0 {
-		d.fail(check, "seamtag webhook create --url https://<your host>"+webhookPath, "none is registered whose URL ends with %s", webhookPath)
+		d.failf(check, "seamtag webhook create --url https://<your host>"+webhookPath, "none is registered whose URL ends with %s", webhookPath)
 	}
 }
 
@@ -259,18 +259,18 @@ func (d *diagnosis) travel(ctx context.Context, url string) {
 	one, err := sendOne(ctx, &sender, sendOptions{url: url, account: sandbox.NewUUID(), eventType: seam.TypeAccountConnected})
 	switch {
 	case err != nil:
-		d.fail(check, "is the host right, and seamtag serve running there?", "%v", err)
+		d.failf(check, "is the host right, and seamtag serve running there?", "%v", err)
 		return
 	case one.HTTPStatus == http.StatusUnauthorized:
-		d.fail(check, "is SEAM_WEBHOOK_SECRET the same there and here?", "answered 401: %s", one.Error)
+		d.failf(check, "is SEAM_WEBHOOK_SECRET the same there and here?", "answered 401: %s", one.Error)
 		return
 	case one.HTTPStatus != http.StatusAccepted:
-		d.fail(check, "is the URL that of a seamtag? see its log", "answered %d %s%s", one.HTTPStatus, one.Status, one.Error)
+		d.failf(check, "is the URL that of a seamtag? see its log", "answered %d %s%s", one.HTTPStatus, one.Status, one.Error)
 		return
 	}
 	took := time.Since(began).Round(time.Millisecond)
 	if d.queue == nil {
-		d.warn(check, "", "accepted after %s; without Redis here it cannot be followed further", took)
+		d.warnf(check, "", "accepted after %s; without Redis here it cannot be followed further", took)
 		return
 	}
 	d.follow(ctx, one.ID, took)
@@ -289,14 +289,15 @@ func (d *diagnosis) follow(ctx context.Context, id string, accepted time.Duratio
 	}
 	switch {
 	case errors.Is(err, queue.ErrNotFound):
-		d.fail(check, "is REDIS_URL the same there and here?", "accepted after %s as %s, which is not in this Redis", accepted, id)
+		d.failf(check, "is REDIS_URL the same there and here?", "accepted after %s as %s, which is not in this Redis", accepted, id)
 	case err != nil:
-		d.fail(check, "is REDIS_URL right, and the server up?", "%v", err)
+		d.failf(check, "is REDIS_URL right, and the server up?", "%v", err)
 	case e.Status == queue.Dead:
-		d.fail(check, "see: seamtag events show "+id, "accepted after %s, then dead: %s", accepted, e.Reason)
+		d.failf(check, "see: seamtag events show "+id, "accepted after %s, then dead: %s", accepted, e.Reason)
 	case !e.Status.Ended():
-		d.warn(check, "is a worker running? see its log", "accepted after %s, but %s after %s", accepted, e.Status, travelWithin)
+		d.warnf(check, "is a worker running? see its log", "accepted after %s, but %s after %s", accepted, e.Status, travelWithin)
 	default:
-		d.ok(check, "accepted after %s, done after %s (%s %s, as it has to be)", accepted, e.EndedAt.Sub(e.ReceivedAt).Round(time.Millisecond), e.Status, e.Reason)
+		done := e.EndedAt.Sub(e.ReceivedAt).Round(time.Millisecond)
+		d.okf(check, "accepted after %s, done after %s (%s %s, as it has to be)", accepted, done, e.Status, e.Reason)
 	}
 }

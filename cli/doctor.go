@@ -55,15 +55,15 @@ type findings struct {
 	err      error // of printing
 }
 
-func (f *findings) ok(check, format string, args ...any) {
+func (f *findings) okf(check, format string, args ...any) {
 	f.add(finding{Check: check, Result: healthy, Text: fmt.Sprintf(format, args...)})
 }
 
-func (f *findings) warn(check, mend, format string, args ...any) {
+func (f *findings) warnf(check, mend, format string, args ...any) {
 	f.add(finding{Check: check, Result: warning, Text: fmt.Sprintf(format, args...), Mend: mend})
 }
 
-func (f *findings) fail(check, mend, format string, args ...any) {
+func (f *findings) failf(check, mend, format string, args ...any) {
 	f.failures++
 	f.add(finding{Check: check, Result: failure, Text: fmt.Sprintf(format, args...), Mend: mend})
 }

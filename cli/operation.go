@@ -130,7 +130,7 @@ func (i *intake) queueOnce(ctx context.Context, messages []queue.Message) (taken
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return t, err //nolint:wrapcheck // the publisher says what it was doing
+	return t, err
 }
 
 // backfilled are the messages of events that Seam lists, of those types. Their ids are their own, so that they are known

@@ -115,23 +115,23 @@ type driftSummary struct {
 }
 
 func (s *driftSummary) text() string {
-	text := fmt.Sprintf("%s compared, %d drifting", plural(s.Accounts, "account"), s.Drifting)
-	var kinds []string
+	parts := []string{plural(s.Accounts, "account") + " compared", fmt.Sprintf("%d drifting", s.Drifting)}
+	kinds := make([]string, 0, len(s.Kinds))
 	for _, kind := range slices.Sorted(maps.Keys(s.Kinds)) {
 		kinds = append(kinds, fmt.Sprintf("%s %d", kind, s.Kinds[kind]))
 	}
 	if len(kinds) > 0 {
-		text += " (" + strings.Join(kinds, ", ") + ")"
+		parts[1] += " (" + strings.Join(kinds, ", ") + ")"
 	}
 	for _, more := range []struct {
 		n    int
 		what string
 	}{{s.Queued, "repairs queued"}, {s.Waiting, "in work already"}, {s.Failed, "could not be compared"}} {
 		if more.n > 0 {
-			text += fmt.Sprintf(", %d %s", more.n, more.what)
+			parts = append(parts, fmt.Sprintf("%d %s", more.n, more.what))
 		}
 	}
-	return text
+	return strings.Join(parts, ", ")
 }
 
 // reconciler compares page by page, so that it needs no more memory for many accounts than for few.
@@ -289,7 +289,7 @@ func (r *reconciler) note(ctx context.Context, account seam.Account, drift []met
 }
 
 func kindsOf(drift []metadata.Drift) []metadata.DriftKind {
-	var kinds []metadata.DriftKind
+	kinds := make([]metadata.DriftKind, 0, len(drift))
 	for _, d := range drift {
 		kinds = append(kinds, d.Kind)
 	}

@@ -177,7 +177,8 @@ func TestReconcileSaysWhatItCouldNotCompare(t *testing.T) {
 func TestDriftIsReadable(t *testing.T) {
 	line := driftLine{Account: "acc", Repair: "queued", Drift: []metadata.Drift{
 		{Kind: "missing", Key: "user_id", After: "u1", Source: "webview.custom_metadata"},
-		{Kind: "changed", Key: "vip", Before: true}, {Kind: "over_budget", Problem: "51 keys\x1b[31m"},
+		{Kind: "changed", Key: "vip", Before: true},
+		{Kind: "over_budget", Problem: "51 keys\x1b[31m"},
 	}}
 	want := `acc  missing user_id: – → "u1" (webview.custom_metadata); changed vip: true → –; over_budget: 51 keys·[31m  [queued]`
 	if diff := cmp.Diff(want, line.text()); diff != "" {

@@ -12,6 +12,9 @@ import (
 	"seamtag/seam"
 )
 
+// seamRequests is the metric that counts calls to Seam.
+const seamRequests = "seamtag_seam_requests_total"
+
 // newSeamClient makes the client of the configuration, its calls counted and traced.
 func newSeamClient(c *config.Config, limiter seam.Limiter, registerer prometheus.Registerer) (*seam.Client, error) {
 	observe, err := seamMetrics(registerer)
@@ -31,7 +34,7 @@ func newSeamClient(c *config.Config, limiter seam.Limiter, registerer prometheus
 // seamMetrics counts calls, and makes the spans of those that are traced; status 0 means that there was no answer.
 func seamMetrics(r prometheus.Registerer) (func(ctx context.Context, endpoint string, status int, took time.Duration), error) {
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "seamtag_seam_requests_total", Help: "Calls to Seam, by endpoint and HTTP status; 0 is no answer.",
+		Name: seamRequests, Help: "Calls to Seam, by endpoint and HTTP status; 0 is no answer.",
 	}, []string{"endpoint", "status"})
 	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "seamtag_seam_request_duration_seconds", Help: "Time of a call to Seam, by endpoint.",

@@ -190,7 +190,8 @@ func webhookList(ctx context.Context, p Process, asJSON bool) error {
 		}
 	}
 	if len(all) == 0 && !asJSON {
-		return newOutput(p, false).one(nil, "no webhook is registered; register one with: seamtag webhook create --url https://<your host>"+webhookPath)
+		text := "no webhook is registered; register one with: seamtag webhook create --url https://<your host>" + webhookPath
+		return newOutput(p, false).one(nil, text)
 	}
 	return t.flush()
 }

@@ -30,17 +30,17 @@ type Config struct {
 	RulesFile string `doc:"the rules file; may be missing" env:"SEAMTAG_CONFIG" envDefault:"seamtag.yaml"`
 	DataDir   string `doc:"folder of the embedded Redis"   env:"SEAMTAG_DATA"   envDefault:"seamtag-data"`
 
-	Retention   Duration `doc:"how long ended events and message ids are kept" env:"SEAMTAG_RETENTION"     envDefault:"720h"`
-	Concurrency Count    `doc:"events worked on at once, for each process"     env:"SEAMTAG_CONCURRENCY"   envDefault:"16"`
-	SeamRate    Rate     `doc:"API calls to Seam, N/s or N/m"                  env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
-	GiveUpAfter Duration `doc:"how long an event is tried before it is dead"   env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"`
-	GapCheck    Interval `doc:"how often workers look for events that no webhook brought; 0 is never" env:"SEAMTAG_GAP_CHECK" envDefault:"1h"`
+	Retention   Duration `doc:"how long ended events and message ids are kept"                        env:"SEAMTAG_RETENTION"     envDefault:"720h"`
+	Concurrency Count    `doc:"events worked on at once, for each process"                            env:"SEAMTAG_CONCURRENCY"   envDefault:"16"`
+	SeamRate    Rate     `doc:"API calls to Seam, N/s or N/m"                                         env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
+	GiveUpAfter Duration `doc:"how long an event is tried before it is dead"                          env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"`
+	GapCheck    Interval `doc:"how often workers look for events that no webhook brought; 0 is never" env:"SEAMTAG_GAP_CHECK"     envDefault:"1h"`
 
 	LogLevel  LogLevel  `doc:"debug, info, warn or error"             env:"LOG_LEVEL"   envDefault:"info"`
 	LogFormat LogFormat `doc:"json or console; console on a terminal" docDefault:"json" env:"LOG_FORMAT"`
 
 	AlertURL     Secret  `doc:"where alerts are posted, as JSON that Slack takes too" env:"ALERT_WEBHOOK_URL"`
-	AlertSecrets Secrets `doc:"secrets to sign alerts with; unsigned without" env:"ALERT_WEBHOOK_SECRET"`
+	AlertSecrets Secrets `doc:"secrets to sign alerts with; unsigned without"         env:"ALERT_WEBHOOK_SECRET"`
 
 	Tracing //nolint:embeddedstructfieldcheck // the order of the fields is that of the table
 

@@ -35,12 +35,15 @@ type Events interface {
 type AdminOptions struct {
 	// Admission knows the token that a request bears.
 	Admission *Admission
+	// SignedIn tells whether a request without a token comes from who has signed in to the page. Default: nobody has.
+	SignedIn func(r *http.Request) bool
 	// Events is the queue. Its errors are answered 503.
 	Events Events
 }
 
 type admin struct {
 	admission *Admission
+	signedIn  func(r *http.Request) bool
 	events    Events
 }
 
@@ -48,7 +51,7 @@ func newAdmin(o AdminOptions) (*admin, error) {
 	if o.Admission == nil || o.Events == nil {
 		return nil, errors.New("handlers: the admin API needs an admission and events")
 	}
-	return &admin{admission: o.Admission, events: o.Events}, nil
+	return &admin{admission: o.Admission, signedIn: o.SignedIn, events: o.Events}, nil
 }
 
 // register puts every route behind the token. Not as a group's: Echo would then answer 404 to a wrong method.
@@ -68,10 +71,13 @@ const (
 	outcomeReplayed = "replayed"
 )
 
-// admit lets in who bears the token.
+// admit lets in who bears the token, or has signed in to the page with it.
 func (a *admin) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		token := bearer(c.Request().Header)
+		if token == "" && a.signedIn != nil && a.signedIn(c.Request()) {
+			return next(c)
+		}
 		if token == "" {
 			return refuse(c, "authorization: a bearer token is needed, the server's ADMIN_TOKEN")
 		}

@@ -23,6 +23,8 @@ const (
 type Options struct {
 	// Webhook is nil in a role without ingress; its path then answers 404.
 	Webhook *WebhookOptions
+	// Page is nil where browsers are shown nothing; its paths then answer 404.
+	Page Page
 	// Admin is nil where there is no admin token; all of it then answers 404.
 	Admin *AdminOptions
 	// Health computes readiness; needed. It is called once at a time.
@@ -59,6 +61,9 @@ func New(o Options) (http.Handler, error) {
 			return nil, err
 		}
 		e.POST(WebhookPath, w.receive)
+	}
+	if o.Page != nil {
+		mountPage(e, o.Page)
 	}
 	if o.Admin != nil {
 		a, err := newAdmin(*o.Admin)

@@ -87,10 +87,11 @@ type Consumer struct {
 	reader  redis.UniversalClient // for blocking reads only; closing it ends them
 	settler *batcher[*settleCall]
 
-	slots chan struct{} // one element for each handler that runs
-	kick  chan struct{} // wakes the due loop
-	gate  gate
-	nonce atomic.Uint64
+	slots    chan struct{} // one element for each handler that runs
+	settling chan struct{} // one for each entry whose handler has ended and whose end is being recorded
+	kick     chan struct{} // wakes the due loop
+	gate     gate
+	nonce    atomic.Uint64
 	// cleared: since the start an entry showed that work is possible.
 	cleared atomic.Bool
 
@@ -123,7 +124,8 @@ func NewConsumer(q *Queue, o ConsumerOptions) (*Consumer, error) {
 	}
 	c := &Consumer{
 		q: q, o: o, name: consumerName(), reader: reader,
-		slots: make(chan struct{}, o.Concurrency), kick: make(chan struct{}, 1), flight: map[string]*Delivery{}, again: map[string]*Delivery{},
+		slots: make(chan struct{}, o.Concurrency), settling: make(chan struct{}, o.Concurrency), kick: make(chan struct{}, 1),
+		flight: map[string]*Delivery{}, again: map[string]*Delivery{},
 	}
 	reader.AddHook(&q.seen)
 	if c.metrics, err = newConsumerMetrics(o.Registerer, &c.gate); err != nil {

@@ -50,6 +50,9 @@ func (k keys) lock(key string) string { return k.prefix + "lock:" + key }
 // run is how far a replay is.
 func (k keys) run(name string) string { return k.prefix + "replay:" + name }
 
+// note is a name remembered for a time.
+func (k keys) note(name string) string { return k.prefix + "note:" + name }
+
 // turn is who does something that one of several processes does.
 func (k keys) turn(name string) string { return k.prefix + "turn:" + name }
 

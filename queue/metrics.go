@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"context"
 	"errors"
 	"time"
 
@@ -54,49 +53,4 @@ func (m *consumerMetrics) settled(v verdict) {
 	if v.Status.Ended() {
 		m.age.Observe(time.Since(v.Delivery.ReceivedAt).Seconds())
 	}
-}
-
-// depthCollector reads the queue's depth when it is scraped.
-type depthCollector struct {
-	q           *Queue
-	depth, age  *prometheus.Desc
-	readTimeout time.Duration
-}
-
-// RegisterDepth registers seamtag_queue_depth and seamtag_queue_oldest_age_seconds, read anew at each scrape. While Redis
-// does not answer they are absent: unknown is not zero.
-func RegisterDepth(r prometheus.Registerer, q *Queue) error {
-	return register(r, &depthCollector{
-		q: q, readTimeout: 2 * time.Second,
-		depth: prometheus.NewDesc("seamtag_queue_depth",
-			"Entries by state: waiting has not ended, due of these waits for its time.", []string{"state"}, nil),
-		age: prometheus.NewDesc("seamtag_queue_oldest_age_seconds",
-			"Age of the oldest entry that has not ended, 0 where there is none.", nil, nil),
-	})
-}
-
-// Describe implements prometheus.Collector.
-func (d *depthCollector) Describe(ch chan<- *prometheus.Desc) { ch <- d.depth; ch <- d.age }
-
-// Collect implements prometheus.Collector.
-func (d *depthCollector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), d.readTimeout)
-	defer cancel()
-	s, err := d.q.Stats(ctx)
-	if err != nil {
-		return
-	}
-	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
-	}
-	gauge(d.depth, float64(s.Waiting), "waiting")
-	gauge(d.depth, float64(s.Due), "due")
-	for status, n := range s.Ended {
-		gauge(d.depth, float64(n), string(status))
-	}
-	age := 0.0
-	if !s.Oldest.IsZero() {
-		age = max(0, time.Since(s.Oldest).Seconds())
-	}
-	gauge(d.age, age)
 }

@@ -125,6 +125,7 @@ func (p *Publisher) flush(calls []*publishCall) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 	reply, err := p.run(ctx, keys, args)
+	p.q.changes.Add(1)
 	if err == nil && len(reply) != 2*len(calls) {
 		err = fmt.Errorf("%d values for %d messages", len(reply), len(calls))
 	}

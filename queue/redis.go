@@ -52,6 +52,7 @@ type Queue struct {
 
 	dialect spoken
 	known   knownShelves
+	changes atomic.Uint64 // calls of this process that changed what is queued
 }
 
 // Open prepares a queue. It does not need Redis to be up; an unreadable URL or mode is an error that does not show the URL.

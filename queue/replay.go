@@ -60,6 +60,7 @@ func (q *Queue) replay(ctx context.Context, ids []string, step replayStep) (int,
 	if err != nil {
 		return 0, err
 	}
+	q.changes.Add(1)
 	n := 0
 	for _, r := range reply {
 		if r == "1" {

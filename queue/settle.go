@@ -44,6 +44,8 @@ func (s *settleCall) size() int {
 // settle records a verdict. While Redis does not answer it keeps trying: the entry stays in flight, and should the lease
 // run out meanwhile, another worker does the work again, which is harmless. It answers whether the lease was lost.
 func (c *Consumer) settle(d *Delivery, v verdict) (lost bool) {
+	c.freeSlot()
+	defer func() { <-c.settling }()
 	stood := d.shelf()
 	v.apply(&d.record, c.name)
 	call := &settleCall{
@@ -69,6 +71,13 @@ func (c *Consumer) settle(d *Delivery, v verdict) (lost bool) {
 		c.o.Observer.Settled(v.Settlement)
 	}
 	return v.Lost
+}
+
+// freeSlot lets the next handler start while this entry's end is recorded. No more ends are recorded at a time than handlers
+// run, so that a Redis that takes no writes is not read from for ever.
+func (c *Consumer) freeSlot() {
+	c.settling <- struct{}{}
+	<-c.slots
 }
 
 // submit hands a call to the settler until it is answered; ok is false where the process had to stop before.
@@ -116,6 +125,7 @@ func (c *Consumer) settleBatch(calls []*settleCall) {
 	}
 	if err == nil {
 		c.q.known.add(announced...)
+		c.q.changes.Add(1)
 	}
 	for i, s := range calls {
 		if err != nil {

@@ -107,7 +107,6 @@ func (c *Consumer) run(d *Delivery, probing bool) {
 		delete(c.again, d.EntryID)
 		backlog := c.backlog
 		c.mu.Unlock()
-		<-c.slots
 		if again != nil && lost && again.Fence() == nil && c.work.Err() == nil {
 			c.start(c.work, []*Delivery{again}, false)
 		}

@@ -6,12 +6,17 @@
 -- then for each message: unique ("" or "event"), message_id, event_id, type, workspace, key, webview, received_at (ms), body, trace
 -- Returns for each message: entry id, "1" where it was known before
 local log, open, ttl = KEYS[1], KEYS[2], ARGV[1]
-local reply = {}
+local marks, opened, reply = {}, {}, {}
 for n = 1, (#ARGV - 1) / 10 do
-  local seen, event, account = KEYS[3 * n], KEYS[3 * n + 1], KEYS[3 * n + 2]
+  marks[n] = KEYS[3 * n]
+end
+local known = redis.call('MGET', unpack(marks))
+local fresh = {} -- marks set by this call: one batch may hold an id twice
+for n = 1, #marks do
+  local seen, event, account = marks[n], KEYS[3 * n + 1], KEYS[3 * n + 2]
   local a = 2 + (n - 1) * 10
   local event_id, key = ARGV[a + 2], ARGV[a + 5]
-  local id = redis.call('GET', seen)
+  local id = known[n] or fresh[seen]
   if not id and ARGV[a] == 'event' and event_id ~= '' then
     id = redis.call('GET', event)
   end
@@ -23,16 +28,21 @@ for n = 1, (#ARGV - 1) / 10 do
       'workspace', ARGV[a + 4], 'key', key, 'webview', ARGV[a + 6], 'received_at', ARGV[a + 7], 'body', ARGV[a + 8],
       'trace', ARGV[a + 9])
     local arrival = string.match(id, '^%d+')
+    fresh[seen] = id
     redis.call('SET', seen, id, 'PX', ttl)
     if event_id ~= '' then
       redis.call('SET', event, id, 'PX', ttl)
     end
-    redis.call('ZADD', open, arrival, id)
     if key ~= '' then
       redis.call('ZADD', account, arrival, id)
     end
+    opened[#opened + 1] = arrival
+    opened[#opened + 1] = id
     reply[#reply + 1] = id
     reply[#reply + 1] = '0'
   end
+end
+if #opened > 0 then
+  redis.call('ZADD', open, unpack(opened))
 end
 return reply
