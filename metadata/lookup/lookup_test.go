@@ -546,3 +546,43 @@ func BenchmarkAskCached(b *testing.B) {
 		}
 	}
 }
+
+func TestASlowSystemHoldsUpOnlySoManyCallers(t *testing.T) {
+	release := make(chan struct{})
+	under := make(chan struct{}, 8)
+	source := &fake{ask: func(ctx context.Context, _ []any) (any, error) {
+		under <- struct{}{}
+		select {
+		case <-release:
+			return "late", nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}}
+	l := newLookup(t, lookup.Options{Source: source, Callers: 2, Timeout: time.Minute})
+	var waiting sync.WaitGroup
+	for i := range 2 {
+		waiting.Go(func() {
+			if answer, err := l.Ask(t.Context(), []any{i}); err != nil || answer.Value != "late" {
+				t.Errorf("a caller within the bound: %v, %v", answer, err)
+			}
+		})
+	}
+	<-under
+	<-under
+	_, err := l.Ask(t.Context(), []any{2})
+	if busy, ok := errors.AsType[*lookup.Error](err); !ok || busy.Kind != lookup.Busy || !busy.Transient() {
+		t.Errorf("a caller over the bound: %v", err)
+	}
+	close(release)
+	waiting.Wait()
+	if answer, ok := l.Recall([]any{1}); !ok || !answer.Cached || answer.Value != "late" {
+		t.Errorf("recalled %v %v", answer, ok)
+	}
+	if answer, ok := l.Recall([]any{nil}); !ok || !answer.Missing {
+		t.Errorf("a null recalled %v %v", answer, ok)
+	}
+	if answer, ok := l.Recall([]any{3}); ok {
+		t.Errorf("recalled %v without being asked", answer)
+	}
+}
