@@ -219,6 +219,11 @@ func footprint(ctx context.Context, s settings, r *report) error {
 			return err
 		}
 		figures.add(ours, "idle", idle)
+		own, err := p.memory("RssAnon")
+		if err != nil {
+			return err
+		}
+		figures.add(ours, "own", own)
 		stopping := time.Now()
 		if err := p.stop(); err != nil {
 			return err
