@@ -238,7 +238,10 @@ func footprint(ctx context.Context, s settings, r *report) error {
 	return nil
 }
 
-const idleFor = time.Minute
+const (
+	settledAfter = 70 * time.Second // what a process does once at its start and then hourly is over by then
+	idleFor      = time.Minute
+)
 
 // idle counts the commands of processes that have nothing to do, all of them in the same minute.
 func idle(ctx context.Context, s settings, r *report) error {
@@ -264,7 +267,7 @@ func idle(ctx context.Context, s settings, r *report) error {
 		}
 		all = append(all, sleeper{one.name, redis, func() error { defer redis.close(); return p.stop() }})
 	}
-	pause(ctx, 3*time.Second) // the start is over by then
+	pause(ctx, settledAfter)
 	before := make([]float64, len(all))
 	for i, one := range all {
 		if before[i], err = one.redis.calls(ctx); err != nil {
