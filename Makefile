@@ -9,7 +9,7 @@ NPM_DIR               := internal/parts/npm
 NPM_STAMP             := $(NPM_DIR)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo deps tools test lint fuzz cover bench lists screens image clean
+.PHONY: help build demo deps tools test lint fuzz cover bench lists screens man image clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ lists: ## measure lists and searches over a million events (6 min, 3 GB of memor
 
 screens: deps ## take pictures of every page into docs/screens
 	go test -count=1 -run '^TestEveryPageIsAccessible$$' ./cli -args -screens $(CURDIR)/docs/screens
+
+man: ## write the manual page dist/seamtag.1
+	@mkdir -p dist
+	go run -ldflags '-X seamtag/cli.version=$(VERSION)' . manual > dist/seamtag.1
 
 image: ## build the container image seamtag:VERSION
 	docker build --build-arg VERSION=$(VERSION) -t seamtag:$(VERSION) .

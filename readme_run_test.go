@@ -63,6 +63,7 @@ func TestProgram(t *testing.T) {
 	})
 
 	t.Run("wrong use", func(t *testing.T) { testWrongUse(t, dir) })
+	t.Run("runbook", func(t *testing.T) { testRunbook(t, dir) })
 	t.Run("SIGTERM with 40 in flight", func(t *testing.T) { testStopInFlight(t, dir, syscall.SIGTERM) })
 	t.Run("SIGINT with 40 in flight", func(t *testing.T) { testStopInFlight(t, dir, syscall.SIGINT) })
 

@@ -129,8 +129,14 @@ func atRest(ctx context.Context, s settings, r *report) error {
 	if err != nil {
 		return err
 	}
-	resting, err := w.connect(restingEvents)
+	resting, err := w.connect(1 + restingEvents)
 	if err != nil {
+		return err
+	}
+	if _, err := load(w.address, 1, resting[:1]); err != nil { // what only the first costs
+		return err
+	}
+	if err := w.awaitEnd(ctx, 1); err != nil {
 		return err
 	}
 	busy, err := w.connect(busyEvents)
@@ -141,7 +147,7 @@ func atRest(ctx context.Context, s settings, r *report) error {
 	if err != nil {
 		return err
 	}
-	for _, one := range resting {
+	for _, one := range resting[1:] {
 		if _, err := load(w.address, 1, [][]byte{one}); err != nil {
 			return err
 		}
@@ -163,7 +169,7 @@ func atRest(ctx context.Context, s settings, r *report) error {
 	if _, err := load(w.address, 64, busy); err != nil {
 		return err
 	}
-	if err := w.awaitEnd(ctx, restingEvents+busyEvents); err != nil {
+	if err := w.awaitEnd(ctx, 1+restingEvents+busyEvents); err != nil {
 		return err
 	}
 	figures.perSecond = busyEvents / time.Since(began).Seconds()
@@ -213,6 +219,11 @@ func footprint(ctx context.Context, s settings, r *report) error {
 			return err
 		}
 		figures.add(ours, "idle", idle)
+		own, err := p.memory("RssAnon")
+		if err != nil {
+			return err
+		}
+		figures.add(ours, "own", own)
 		stopping := time.Now()
 		if err := p.stop(); err != nil {
 			return err
@@ -227,7 +238,10 @@ func footprint(ctx context.Context, s settings, r *report) error {
 	return nil
 }
 
-const idleFor = time.Minute
+const (
+	settledAfter = 70 * time.Second // what a process does once at its start and then hourly is over by then
+	idleFor      = time.Minute
+)
 
 // idle counts the commands of processes that have nothing to do, all of them in the same minute.
 func idle(ctx context.Context, s settings, r *report) error {
@@ -253,7 +267,7 @@ func idle(ctx context.Context, s settings, r *report) error {
 		}
 		all = append(all, sleeper{one.name, redis, func() error { defer redis.close(); return p.stop() }})
 	}
-	pause(ctx, 3*time.Second) // the start is over by then
+	pause(ctx, settledAfter)
 	before := make([]float64, len(all))
 	for i, one := range all {
 		if before[i], err = one.redis.calls(ctx); err != nil {

@@ -34,6 +34,8 @@ type eventFilter struct {
 
 func (f *eventFilter) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.status, "status", "", "only these: "+strings.Join(statusWords(), ", "))
+	// It fails where there is no such flag.
+	_ = cmd.RegisterFlagCompletionFunc("status", cobra.FixedCompletions(statusWords(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().StringVar(&f.account, "account", "", "only those of this connected account")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "only those with this reason, such as rejected")
 	cmd.Flags().StringVar(&f.kind, "type", "", "only those of this event type")

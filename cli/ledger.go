@@ -28,7 +28,10 @@ type ledgerLine struct {
 }
 
 func newLedger(p Process) *cobra.Command {
-	cmd := &cobra.Command{Use: "ledger", Short: "Save and restore what is remembered of the accounts", Long: ledgerHelp, Args: noArgs}
+	cmd := &cobra.Command{
+		Use: "ledger", Short: "Save and restore what is remembered of the accounts", Long: ledgerHelp, Args: noArgs,
+		Example: "  seamtag ledger export > ledger.jsonl\n  seamtag ledger import ledger.jsonl",
+	}
 	export := &cobra.Command{
 		Use: "export", Short: "Print what is remembered, a line of JSON for each account", Args: noArgs,
 		Example: "  seamtag ledger export > ledger.jsonl",

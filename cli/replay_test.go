@@ -84,6 +84,7 @@ func TestReplayPutsBackWhatMatches(t *testing.T) {
 		t.Errorf("put back: %v", got)
 	}
 	wantJSON(t, s.mustCommand("replay", "--id", ids[0], "--yes", "--json"), replayed(1, 1, false))
+	s.drained()
 	if out := s.mustCommand("replay", "--yes", "--rate", "500/s"); out != "13 matched, 13 put back\n" {
 		t.Errorf("as text: %q", out)
 	}

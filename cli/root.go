@@ -49,9 +49,6 @@ func Run(ctx context.Context, p Process) int {
 	queue.SilenceRedis()
 	root := newRoot(p)
 	root.SetArgs(p.Args)
-	root.SetIn(p.Stdin)
-	root.SetOut(p.Stdout)
-	root.SetErr(p.Stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
@@ -95,7 +92,6 @@ func newRoot(p Process) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nsee: %s --help", err, cmd.CommandPath()))
 	})
-	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddCommand(
 		newDemo(p),
 		newServe(p),
@@ -111,7 +107,12 @@ func newRoot(p Process) *cobra.Command {
 		newDoctor(p),
 		newVersion(p),
 		newEnvironmentHelp(),
+		newManual(p),
 	)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	addCompletion(root) // it takes the output as it is set by now
 	return root
 }
 

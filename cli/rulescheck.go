@@ -17,13 +17,9 @@ command with exit code 2, each with file, line and column.`
 
 func newRules(p Process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check the rules file", Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(unknownCommand(cmd, args[0]))
-			}
-			return cmd.Help()
-		},
+		Use: "rules", Short: "Check the rules file", Args: noArgs,
+		Example: "  seamtag rules check",
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newRulesCheck(p))
 	return cmd

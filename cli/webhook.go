@@ -26,7 +26,10 @@ A second webhook to the same URL is how a secret is changed: set both, by space,
 const webhookPath = "/webhooks/seam"
 
 func newWebhook(p Process) *cobra.Command {
-	cmd := &cobra.Command{Use: "webhook", Short: "Register the webhook at Seam", Long: webhookHelp, Args: noArgs}
+	cmd := &cobra.Command{
+		Use: "webhook", Short: "Register the webhook at Seam", Long: webhookHelp, Args: noArgs,
+		Example: "  seamtag webhook create --url https://seamtag.example" + webhookPath + "\n  seamtag webhook list",
+	}
 	var link string
 	var createJSON, listJSON bool
 	create := &cobra.Command{

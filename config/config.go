@@ -160,16 +160,22 @@ func (c *Config) CheckRulesFile() (string, error) {
 func Table() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, v := range variables() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.name, v.preset, v.meaning)
+	for _, v := range Variables() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, v.Default, v.Meaning)
 	}
 	return b.String()
 }
 
-type variable struct{ name, preset, meaning string }
+// Variable is one variable that a person sets.
+type Variable struct {
+	Name    string
+	Default string // in Markdown; a dash where there is none
+	Meaning string
+}
 
-func variables() []variable {
-	var all []variable
+// Variables lists them in the order of the table.
+func Variables() []Variable {
+	var all []Variable
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		meaning := f.Tag.Get("doc")
 		if meaning == "" {
@@ -181,16 +187,16 @@ func variables() []variable {
 		} else if v := f.Tag.Get("docDefault"); v != "" {
 			preset = v
 		}
-		all = append(all, variable{f.Tag.Get("env"), preset, meaning})
+		all = append(all, Variable{f.Tag.Get("env"), preset, meaning})
 	}
 	return all
 }
 
 // Names lists the variables that a person sets.
 func Names() []string {
-	names := make([]string, 0, len(variables()))
-	for _, v := range variables() {
-		names = append(names, v.name)
+	names := make([]string, 0, len(Variables()))
+	for _, v := range Variables() {
+		names = append(names, v.Name)
 	}
 	return names
 }

@@ -25,20 +25,36 @@ func CheckEvent(eventID, accountID, workspaceID string, at time.Time) ([]byte, e
 }
 
 // dated is the event with the time that a check counts as of: that of the latest connect known to the ledger or to Seam,
-// else that of the account's making.
+// else that of the account's making. Where the ledger knows an event, the rules see that one, so that a check gives what it
+// gave.
 func dated(ev seam.Event, account seam.Account, connectedAt time.Time, ledger Ledger) seam.Event {
 	if ev.EventType != TypeCheck {
 		return ev
 	}
 	latest := ledger.OccurredAt
-	if connectedAt.After(latest) {
+	switch {
+	case connectedAt.After(latest):
 		latest = connectedAt
-	}
-	if latest.IsZero() {
+	case latest.IsZero():
 		latest = account.CreatedAt
+	default:
+		ev.EventID, ev.Raw = ledger.EventID, ledger.event(account.ID)
 	}
 	if !latest.IsZero() {
 		ev.OccurredAt = latest
 	}
 	return ev
+}
+
+// event is what the ledger knows of the latest event, as Seam sent it.
+func (l Ledger) event(accountID string) map[string]any {
+	when := l.OccurredAt.Format(time.RFC3339Nano)
+	object := map[string]any{
+		"event_id": l.EventID, "event_type": seam.TypeAccountConnected, "connected_account_id": accountID,
+		"created_at": when, "occurred_at": when,
+	}
+	if l.Latest != nil {
+		object["connect_webview_id"] = l.Latest.ID
+	}
+	return object
 }

@@ -31,7 +31,7 @@ func (q *Queue) Diagnose(ctx context.Context) (Diagnosis, error) {
 		return Diagnosis{}, fmt.Errorf("queue: diagnose redis: %w", err)
 	}
 	info := parseInfo(text)
-	d := Diagnosis{Version: info["redis_version"], Problems: problemsOf(info)}
+	d := Diagnosis{Version: info["redis_version"], Problems: q.problems(ctx, node, info)}
 	d.Used, _ = strconv.ParseInt(info["used_memory"], 10, 64) // 0 where a server does not say
 	d.Most, _ = strconv.ParseInt(info["maxmemory"], 10, 64)
 	took, ahead := make([]time.Duration, diagnoseTries), make([]time.Duration, diagnoseTries)

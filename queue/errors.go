@@ -46,7 +46,7 @@ func Permanent(reason string, err error) error {
 	return &instruction{kind: bury, reason: reason, err: err}
 }
 
-// After waits for d before the next attempt, and otherwise counts as a failure like any other.
+// After waits for d before the next attempt, an hour at most, and otherwise counts as a failure like any other.
 func After(d time.Duration, reason string, err error) error {
 	return &instruction{kind: later, reason: reason, delay: d, err: err}
 }

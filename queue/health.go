@@ -154,7 +154,36 @@ func (q *Queue) Check(ctx context.Context) ([]Problem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue: check redis: %w", err)
 	}
-	return problemsOf(parseInfo(text)), nil
+	return q.problems(ctx, node, parseInfo(text)), nil
+}
+
+func (q *Queue) problems(ctx context.Context, node redis.UniversalClient, info map[string]string) []Problem {
+	return append(problemsOf(info, q.o.Mode), missingOf(ctx, node)...)
+}
+
+// youngCommands are those that the oldest version brought, or that servers which only speak Redis's protocol lack.
+var youngCommands = []string{"xautoclaim", "getdel", "zmscore", "xreadgroup", "xclaim", "evalsha", "wait"}
+
+// missingOf asks which commands the server lacks. One that does not tell, or not to us, is taken to have them.
+func missingOf(ctx context.Context, node redis.UniversalClient) []Problem {
+	args := append(make([]any, 0, 2+len(youngCommands)), "COMMAND", "INFO")
+	for _, name := range youngCommands {
+		args = append(args, name)
+	}
+	infos, err := node.Do(ctx, args...).Slice()
+	if err != nil || len(infos) != len(youngCommands) {
+		return nil
+	}
+	var missing []string
+	for i, info := range infos {
+		if info == nil {
+			missing = append(missing, youngCommands[i])
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return []Problem{{"redis lacks the commands " + strings.Join(missing, ", ") + ": use Redis 6.2 or newer, or Valkey", true}}
 }
 
 func parseInfo(text string) map[string]string {
@@ -167,8 +196,18 @@ func parseInfo(text string) map[string]string {
 	return info
 }
 
-func problemsOf(info map[string]string) []Problem {
+func problemsOf(info map[string]string, mode Mode) []Problem {
 	problems := []Problem{}
+	if info["cluster_enabled"] == "1" && mode != Cluster {
+		problems = append(problems, Problem{"this redis is a node of a Cluster: set REDIS_MODE=cluster", true})
+	}
+	if info["role"] == "slave" {
+		problems = append(problems, Problem{"this redis is a replica and takes no writes: let REDIS_URL name the primary, " +
+			"or use REDIS_MODE=sentinel", true})
+	}
+	if info["aof_last_write_status"] == "err" {
+		problems = append(problems, Problem{"redis could not write its append-only file: mend the disk, see the server's log", true})
+	}
 	if v := info["redis_version"]; v != "" && olderThan(v, oldestVersion) {
 		problems = append(problems, Problem{"redis " + v + " is too old: use 6.2 or newer", true})
 	}

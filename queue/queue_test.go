@@ -19,7 +19,10 @@ import (
 	"seamtag/queue"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	queue.SilenceRedis()
+	goleak.VerifyTestMain(m)
+}
 
 func open(t *testing.T, r *parts.RedisServer, change ...func(*queue.Options)) *queue.Queue {
 	t.Helper()

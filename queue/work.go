@@ -168,6 +168,9 @@ type verdict struct {
 	pause     string // reason to pause all work
 }
 
+// longestAfter is the longest that a failure may ask to wait.
+const longestAfter = time.Hour
+
 // verdict decides. Failures in a row are timed from the first: time spent paused is none.
 func (c *Consumer) verdict(d *Delivery, o Outcome, err error, took time.Duration) verdict {
 	now := time.Now()
@@ -186,7 +189,7 @@ func (c *Consumer) verdict(d *Delivery, o Outcome, err error, took time.Duration
 	case pause:
 		v.Status, v.givenBack, v.pause = d.record.Status, true, i.reason
 	case later:
-		v.Status, v.Next = Retrying, i.delay
+		v.Status, v.Next = Retrying, max(0, min(i.delay, longestAfter))
 	case backOff:
 		v.Status, v.Next = Retrying, c.o.Schedule.Delay(d.Attempt)
 	}

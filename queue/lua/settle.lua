@@ -50,6 +50,7 @@ local function call(lock, waiting)
 end
 
 local log, open, due = KEYS[1], KEYS[2], KEYS[3]
+local ended, shelved = {}, {} -- ids that leave open; arrivals and ids that enter each shelf: one command each, at the end
 local reply = {}
 local a, n = 6, 1
 while a <= #ARGV do
@@ -80,13 +81,16 @@ while a <= #ARGV do
       redis.call('ZADD', due, time() + delay, id)
     else
       redis.call('PEXPIRE', entry, ARGV[3])
-      redis.call('ZREM', open, id)
+      ended[#ended + 1] = id
     end
     if from ~= log then
       redis.call('ZREM', from, id)
     end
     if to ~= log then
-      redis.call('ZADD', to, string.match(id, '^%d+'), id)
+      local shelf = shelved[to] or {}
+      shelved[to] = shelf
+      shelf[#shelf + 1] = string.match(id, '^%d+')
+      shelf[#shelf + 1] = id
     end
     if memory ~= '' then
       redis.call('SET', state, memory, 'PX', ARGV[4])
@@ -96,5 +100,11 @@ while a <= #ARGV do
     reply[n] = redis.call('HGET', entry, 'settled_by') == fields[2] and '1' or '0' -- our own call, whose reply was lost
   end
   a, n = a + 7 + count, n + 1
+end
+if #ended > 0 then
+  redis.call('ZREM', open, unpack(ended))
+end
+for shelf, entries in pairs(shelved) do
+  redis.call('ZADD', shelf, unpack(entries))
 end
 return reply
