@@ -152,29 +152,12 @@ type process struct {
 	*alerts.Notifier
 
 	registry *prometheus.Registry
-	log      *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	log      *parts.Buffer
 }
 
 func start(t *testing.T, r *receiver, s alerts.Turns, c *clock, secrets ...string) *process {
 	t.Helper()
-	p := &process{registry: prometheus.NewRegistry(), log: &lockedBuffer{}}
+	p := &process{registry: prometheus.NewRegistry(), log: &parts.Buffer{}}
 	var err error
 	p.Notifier, err = alerts.New(alerts.Options{
 		Sender: r, Turns: s, Secrets: secrets, Log: zerolog.New(p.log), Registerer: p.registry, Now: c.now,

@@ -86,7 +86,7 @@ func (b *builder) lookup(item config.Item[config.Lookup]) metadata.LookupDefinit
 		return d
 	}
 	b.opened = append(b.opened, opened)
-	d.Lookup = asker{opened}
+	d.Lookup = asker{opened, d.Name}
 	return d
 }
 
@@ -233,12 +233,18 @@ func (s plainSource) Ask(ctx context.Context, params []any) (any, error) {
 	return metadata.Plain(value), err
 }
 
-// asker is a lookup as metadata knows one.
-type asker struct{ *lookup.Lookup }
+// asker is a lookup as metadata knows one, its answers traced.
+type asker struct {
+	*lookup.Lookup
+
+	name string
+}
 
 // Ask implements metadata.Lookup.
 func (a asker) Ask(ctx context.Context, params []any) (metadata.Answer, error) {
+	began := time.Now()
 	answer, err := a.Lookup.Ask(ctx, params)
+	spanOfLookup(ctx, a.name, answer, err, time.Since(began))
 	return metadata.Answer(answer), err
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"seamtag/metadata/lookup"
 	"seamtag/queue"
 )
 
@@ -74,6 +75,22 @@ func spanOfSeamCall(ctx context.Context, endpoint string, status int, took time.
 	}
 	if status < 200 || status > 299 {
 		span.SetStatus(codes.Error, "")
+	}
+	span.End()
+}
+
+// spanOfLookup makes the span of a lookup that has answered, where its caller is traced. It shows neither what was asked for nor
+// what was found.
+func spanOfLookup(ctx context.Context, name string, answer lookup.Answer, err error, took time.Duration) {
+	caller := trace.SpanFromContext(ctx)
+	if !caller.IsRecording() {
+		return
+	}
+	span := startedBefore(ctx, caller, "lookup "+name, took)
+	if err != nil {
+		span.SetStatus(codes.Error, "")
+	} else {
+		span.SetAttributes(attribute.Bool("seamtag.missing", answer.Missing), attribute.Bool("seamtag.cached", answer.Cached))
 	}
 	span.End()
 }

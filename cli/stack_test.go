@@ -31,22 +31,7 @@ func TestMain(m *testing.M) {
 const testSecret = "whsec_plJ3nmyCDGBKInavdOK15jsl" // Svix's published example
 
 // logBuffer takes the log of a stack.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type logBuffer = parts.Buffer
 
 // stack is one process in this process: a real Redis, the sandbox as Seam, HTTP in between.
 type stack struct {

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -242,6 +243,61 @@ func TestEveryAttemptIsASpanOfTheSameTrace(t *testing.T) {
 	failed := slices.IndexFunc(spans, func(s *tracepb.Span) bool { return attributes(s)["http.response.status_code"] == "500" })
 	if failed < 0 || spans[failed].GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR {
 		t.Errorf("the refused call is not seen as an error: %v", paths(spans))
+	}
+}
+
+func TestEveryLookupIsASpanThatShowsNoValue(t *testing.T) {
+	crm := newJSONService(t, map[string]string{"/users/us3r": `{"plan": "g0ld", "org": "0rg"}`})
+	c := newCollector(t)
+	s := newRulesStack(t, `
+version: 1
+lookups:
+  user: {http: {url: "${CRM}/users/{origin.custom_metadata.user_id}"}}
+  org: {http: {url: "${CRM}/orgs/{user.org}"}, missing: empty}
+tags: {plan: user.plan, region: 'org.region ?? "none"'}
+`, "CRM="+crm.URL, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL)
+	o := s.connect(seam.Metadata{"user_id": "us3r"}, "")
+	for _, want := range []queue.Status{queue.Tagged, queue.Unchanged} {
+		if e := s.ended(s.deliver(o)); e.Status != want {
+			t.Fatalf("ended %s %s, want %s", e.Status, e.Error, want)
+		}
+	}
+	s.stop()
+	var got []string
+	for _, span := range c.spans() {
+		if a := attributes(span); strings.HasPrefix(span.GetName(), "lookup ") {
+			got = append(got, fmt.Sprintf("%s missing %s cached %s", span.GetName(), a["seamtag.missing"], a["seamtag.cached"]))
+		}
+	}
+	want := []string{
+		"lookup user missing false cached false", "lookup org missing true cached false",
+		"lookup user missing false cached true", "lookup org missing true cached true",
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("lookups (-want +got):\n%s", diff)
+	}
+	if n := strings.Count(strings.Join(paths(c.spans()), "\n"), "POST /webhooks/seam > publish > process > lookup "); n != 4 {
+		t.Errorf("%d lookups are beneath their attempt:\n%s", n, strings.Join(paths(c.spans()), "\n"))
+	}
+	for _, value := range []string{"us3r", "g0ld", "0rg", crm.URL} {
+		if strings.Contains(c.text(), value) {
+			t.Errorf("the traces show %s", value)
+		}
+	}
+}
+
+func TestALookupThatFailsIsAnError(t *testing.T) {
+	c := newCollector(t)
+	s := newRulesStack(t, "version: 1\nlookups: {user: {http: {url: \"http://127.0.0.1:1/{account.customer_key}\"}, retries: 0}}\ntags: {plan: user.plan}\n",
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL)
+	id := s.deliver(s.connect(nil, "c1"))
+	s.await("an attempt fails", func() bool {
+		e, err := s.app.queue.Entry(t.Context(), id)
+		return err == nil && e.Status == queue.Retrying
+	})
+	s.stop()
+	if span := named(t, c.spans(), "lookup user"); span.GetStatus().GetCode() != tracepb.Status_STATUS_CODE_ERROR {
+		t.Errorf("span %v", span)
 	}
 }
 

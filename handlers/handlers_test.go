@@ -19,6 +19,7 @@ import (
 	svix "github.com/svix/svix-webhooks/go"
 	"go.uber.org/goleak"
 
+	"seamtag/internal/parts"
 	"seamtag/queue"
 )
 
@@ -219,22 +220,7 @@ func TestRoleWithoutIngress(t *testing.T) {
 }
 
 // lockedBuffer is a log that can be read while it is written.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type lockedBuffer struct{ parts.Buffer }
 
 // lines are the log's, each as an object.
 func (l *lockedBuffer) lines(t testing.TB) []map[string]any {
