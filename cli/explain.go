@@ -96,8 +96,10 @@ func newestEvent(ctx context.Context, q *queue.Queue, account string) (seam.Even
 
 func explainedOf(account string, ev seam.Event, x metadata.Explanation) explained {
 	e := explained{
-		Account: account, Webview: x.WebviewID, Origin: x.OriginID, Event: explainedEvent{ID: ev.EventID, Type: ev.EventType, At: ev.OccurredAt},
-		Status: queue.Status(x.Status), Reason: x.Reason, Keys: append([]metadata.Key{}, x.Keys...), Lookups: append([]metadata.Asked{}, x.Lookups...),
+		Account: account, Webview: x.WebviewID, Origin: x.OriginID,
+		Event:  explainedEvent{ID: ev.EventID, Type: ev.EventType, At: ev.OccurredAt},
+		Status: queue.Status(x.Status), Reason: x.Reason,
+		Keys: append([]metadata.Key{}, x.Keys...), Lookups: append([]metadata.Asked{}, x.Lookups...),
 	}
 	if x.Err != nil {
 		then := instruct(x.Err)

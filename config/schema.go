@@ -29,6 +29,11 @@ func Schema() []byte {
 
 type schema = map[string]any
 
+const (
+	typeKey  = "type"
+	textType = "string"
+)
+
 // objectSchema is a struct; what it holds are the defaults.
 func objectSchema(value reflect.Value) schema {
 	properties, required := schema{}, []string{}
@@ -40,7 +45,7 @@ func objectSchema(value reflect.Value) schema {
 			required = append(required, f.name)
 		}
 	}
-	s := schema{"type": "object", "additionalProperties": false, "properties": properties}
+	s := schema{typeKey: "object", "additionalProperties": false, "properties": properties}
 	if len(required) > 0 {
 		s["required"] = required
 	}
@@ -64,9 +69,9 @@ func oneRequired(names ...string) []schema {
 func valueSchema(value reflect.Value, tag reflect.StructTag) schema {
 	switch v := value.Interface().(type) {
 	case Text, Template:
-		return schema{"type": "string", "minLength": 1}
+		return schema{typeKey: textType, "minLength": 1}
 	case Expression:
-		return schema{"type": []string{"string", "number", "boolean"}}
+		return schema{typeKey: []string{textType, "number", "boolean"}}
 	case Duration:
 		return durationSchema(time.Duration(v))
 	case Duration0:
@@ -82,14 +87,14 @@ func valueSchema(value reflect.Value, tag reflect.StructTag) schema {
 	case reflect.Int:
 		return numberSchema(value.Int(), tag)
 	case reflect.Bool:
-		return schema{"type": "boolean", "default": value.Bool()}
+		return schema{typeKey: "boolean", "default": value.Bool()}
 	default:
 		return choiceSchema(value.String(), strings.Fields(tag.Get("oneof")))
 	}
 }
 
 func durationSchema(preset time.Duration) schema {
-	s := schema{"type": []string{"string", "integer"}, "examples": []string{"30s", "5m", "24h"}}
+	s := schema{typeKey: []string{textType, "integer"}, "examples": []string{"30s", "5m", "24h"}}
 	if preset != 0 {
 		s["default"] = preset.String()
 	}
@@ -99,18 +104,18 @@ func durationSchema(preset time.Duration) schema {
 // listSchema is a list, or a map of free names where the items have one. Null is an empty one.
 func listSchema(item reflect.Type, tag reflect.StructTag) schema {
 	if !isItem(item) {
-		return schema{"type": []string{"array", "null"}, "items": valueSchema(reflect.New(item).Elem(), tag)}
+		return schema{typeKey: []string{"array", "null"}, "items": valueSchema(reflect.New(item).Elem(), tag)}
 	}
 	field, _ := item.FieldByName("Value")
 	value := reflect.New(field.Type).Elem()
 	if field.Type == reflect.TypeFor[Lookup]() {
 		value = reflect.ValueOf(defaultLookup())
 	}
-	return schema{"type": []string{"object", "null"}, "additionalProperties": valueSchema(value, tag)}
+	return schema{typeKey: []string{"object", "null"}, "additionalProperties": valueSchema(value, tag)}
 }
 
 func numberSchema(preset int64, tag reflect.StructTag) schema {
-	s := schema{"type": "integer"}
+	s := schema{typeKey: "integer"}
 	for key, name := range map[string]string{"min": "minimum", "max": "maximum"} {
 		n, err := strconv.Atoi(tag.Get(key))
 		if err != nil {
@@ -125,7 +130,7 @@ func numberSchema(preset int64, tag reflect.StructTag) schema {
 }
 
 func choiceSchema(preset string, words []string) schema {
-	s := schema{"type": "string", "enum": words}
+	s := schema{typeKey: textType, "enum": words}
 	if preset != "" {
 		s["default"] = preset
 	}
