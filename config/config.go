@@ -32,7 +32,7 @@ type Config struct {
 
 	Retention   Duration `doc:"how long ended events and message ids are kept"                        env:"SEAMTAG_RETENTION"     envDefault:"720h"`
 	Concurrency Count    `doc:"events worked on at once, for each process"                            env:"SEAMTAG_CONCURRENCY"   envDefault:"16"`
-	SeamRate    Rate     `doc:"API calls to Seam, N/s or N/m"                                         env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
+	SeamRate    Rate     `doc:"API calls to Seam of all processes together, N/s or N/m"               env:"SEAMTAG_SEAM_RATE"     envDefault:"10/s"`
 	GiveUpAfter Duration `doc:"how long an event is tried before it is dead"                          env:"SEAMTAG_GIVE_UP_AFTER" envDefault:"24h"`
 	GapCheck    Interval `doc:"how often workers look for events that no webhook brought; 0 is never" env:"SEAMTAG_GAP_CHECK"     envDefault:"1h"`
 

@@ -128,7 +128,7 @@ func NewConsumer(q *Queue, o ConsumerOptions) (*Consumer, error) {
 		flight: map[string]*Delivery{}, again: map[string]*Delivery{},
 	}
 	reader.AddHook(&q.seen)
-	if c.metrics, err = newConsumerMetrics(o.Registerer, &c.gate); err != nil {
+	if c.metrics, err = newConsumerMetrics(o.Registerer, &c.gate, c.held); err != nil {
 		return nil, errors.Join(err, reader.Close())
 	}
 	return c, nil

@@ -13,7 +13,7 @@ type consumerMetrics struct {
 	rescued prometheus.Counter
 }
 
-func newConsumerMetrics(r prometheus.Registerer, g *gate) (*consumerMetrics, error) {
+func newConsumerMetrics(r prometheus.Registerer, g *gate, held func() time.Duration) (*consumerMetrics, error) {
 	m := &consumerMetrics{
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "seamtag_events_total", Help: "Attempts that ended, by status and reason.",
@@ -34,7 +34,10 @@ func newConsumerMetrics(r prometheus.Registerer, g *gate) (*consumerMetrics, err
 		}
 		return 0
 	})
-	return m, register(r, m.events, m.age, m.rescued, paused)
+	hold := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "seamtag_seam_hold_seconds", Help: "For how long calls to Seam are held back after a 429, as this process knows; 0: they are not.",
+	}, func() float64 { return held().Seconds() })
+	return m, register(r, m.events, m.age, m.rescued, paused, hold)
 }
 
 func register(r prometheus.Registerer, all ...prometheus.Collector) error {

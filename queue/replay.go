@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,6 +143,7 @@ type replayProgress struct {
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
 	Next  string    `json:"next"`
+	By    string    `json:"by"` // who came so far: a call whose reply was lost knows itself by it
 }
 
 // goOn takes up a run of the same name.
@@ -195,7 +197,7 @@ func (r *replayRun) putBack(ctx context.Context, page Page) error {
 	if r.o.Run != "" {
 		step = replayStep{key: r.q.keys.run(r.o.Run), before: r.kept}
 		if page.Next != "" {
-			after, err := json.Marshal(replayProgress{Since: r.f.Since, Until: r.f.Until, Next: page.Next})
+			after, err := json.Marshal(replayProgress{Since: r.f.Since, Until: r.f.Until, Next: page.Next, By: rand.Text()})
 			if err != nil {
 				return err
 			}

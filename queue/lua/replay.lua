@@ -6,19 +6,16 @@
 -- ARGV[3+n] entry id
 -- Returns false where the progress is another one: somebody else goes on with this run;
 -- else for each entry: "1" replayed, "0" it has not ended, "-1" the log no longer holds it
-if KEYS[5] ~= KEYS[1] then
-  if (redis.call('GET', KEYS[5]) or '') ~= ARGV[1] then
-    return false
+local progress = KEYS[5] ~= KEYS[1] and (redis.call('GET', KEYS[5]) or '') or ARGV[1]
+local reply, replayed = {}, {}
+if progress ~= ARGV[1] then
+  for n = 1, #ARGV - 3 do
+    reply[n] = '1'
   end
-  if ARGV[2] == '' then
-    redis.call('DEL', KEYS[5])
-  else
-    redis.call('SET', KEYS[5], ARGV[2], 'PX', ARGV[3])
-  end
+  return progress ~= '' and progress == ARGV[2] and reply -- our own call, whose reply was lost
 end
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local reply, replayed = {}, {}
 for n = 1, #ARGV - 3 do
   local id, entry = ARGV[3 + n], KEYS[5 + n]
   if redis.call('ZSCORE', KEYS[2], id) then
@@ -39,5 +36,10 @@ if #replayed > 0 then
     redis.call('ZREM', KEYS[s], unpack(replayed))
   end
   redis.call('XADD', KEYS[4], 'MAXLEN', '~', 100, '*', 'due', #replayed)
+end
+if KEYS[5] ~= KEYS[1] and ARGV[2] ~= '' then
+  redis.call('SET', KEYS[5], ARGV[2], 'PX', ARGV[3])
+elseif KEYS[5] ~= KEYS[1] then
+  redis.call('DEL', KEYS[5])
 end
 return reply
