@@ -249,7 +249,10 @@ func (a asker) Ask(ctx context.Context, params []any) (metadata.Answer, error) {
 }
 
 // Recall implements metadata.Lookup.
-func (a asker) Recall(params []any) (metadata.Answer, bool) {
+func (a asker) Recall(ctx context.Context, params []any) (metadata.Answer, bool) {
 	answer, ok := a.Lookup.Recall(params)
+	if ok {
+		spanOfLookup(ctx, a.name, answer, nil, 0)
+	}
 	return metadata.Answer(answer), ok
 }

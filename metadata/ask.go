@@ -42,7 +42,7 @@ type landing struct {
 func (r *Rules) ask(ctx context.Context, machine *vm.VM, names map[string]any) []asked {
 	a := asking{Rules: r, machine: machine, names: names, all: make([]asked, len(r.lookups))}
 	for {
-		ready := a.ready()
+		ready := a.ready(ctx)
 		switch {
 		case len(ready) == 0 && a.flying == 0:
 			return a.all
@@ -57,7 +57,7 @@ func (r *Rules) ask(ctx context.Context, machine *vm.VM, names map[string]any) [
 }
 
 // ready are the questions that can be asked now. What needs no asking is answered on the way.
-func (a *asking) ready() []question {
+func (a *asking) ready(ctx context.Context) []question {
 	var ready []question
 	for i := range a.lookups {
 		if a.all[i].state != waiting || !a.hasAll(i) {
@@ -68,7 +68,7 @@ func (a *asking) ready() []question {
 			a.land(landing{i, asked{failed: err}})
 			continue
 		}
-		if answer, ok := a.lookups[i].lookup.Recall(params); ok {
+		if answer, ok := a.lookups[i].lookup.Recall(ctx, params); ok {
 			a.land(landing{i, a.judge(i, asked{answer: answer})})
 			continue
 		}

@@ -36,11 +36,11 @@ func (c *canned) Ask(_ context.Context, params []any) (Answer, error) {
 	return Answer{Value: c.value, Missing: c.value == nil, Cached: true}, c.err
 }
 
-func (c *canned) Recall(params []any) (Answer, bool) {
+func (c *canned) Recall(ctx context.Context, params []any) (Answer, bool) {
 	if c.before != nil || c.err != nil || c.slow {
 		return Answer{}, false
 	}
-	answer, _ := c.Ask(context.Background(), params)
+	answer, _ := c.Ask(ctx, params)
 	return answer, true
 }
 

@@ -15,7 +15,7 @@ import (
 type Lookup interface {
 	Ask(ctx context.Context, params []any) (Answer, error)
 	// Recall answers without asking anybody, where that is possible.
-	Recall(params []any) (answer Answer, ok bool)
+	Recall(ctx context.Context, params []any) (answer Answer, ok bool)
 }
 
 // Answer is what a Lookup knows.
