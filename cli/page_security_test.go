@@ -423,3 +423,29 @@ tags:
 		t.Errorf("metadata %v", md)
 	}
 }
+
+func TestAStopDoesNotWaitForLivePages(t *testing.T) {
+	s := newPageStack(t)
+	v := signedIn(s)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/live", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.AddCookie(v.cookies[0])
+	resp, err := s.sender.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	first := make([]byte, len("event: change"))
+	if _, err := io.ReadFull(resp.Body, first); err != nil || string(first) != "event: change" {
+		t.Fatalf("the stream begins with %q: %v", first, err)
+	}
+	s.stop()
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Errorf("the stream was cut off: %v", err)
+	}
+	if strings.Contains(s.log.String(), "wait for requests under way") {
+		t.Errorf("the stop ran into its limit:\n%s", s.log)
+	}
+}
