@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"seamtag/config"
-	"seamtag/internal/spelling"
 	"seamtag/metadata"
 	"seamtag/metadata/lookup"
 	"seamtag/queue"
@@ -264,13 +263,14 @@ func newCannedAnswers(answers map[string]config.CannedAnswer) *cannedAnswers {
 
 // unknown names an answer to a lookup that the rules do not have, or do not ask.
 func (c *cannedAnswers) unknown(rules *metadata.Rules) string {
-	var names []string
-	for _, l := range rules.Describe().Lookups {
-		names = append(names, l.Name)
+	lookups := rules.Describe().Lookups
+	names := make([]string, len(lookups))
+	for i, l := range lookups {
+		names[i] = l.Name
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.answers)) {
 		if !slices.Contains(names, name) {
-			return fmt.Sprintf("the rules ask no lookup %q%s", name, spelling.DidYouMean(name, names))
+			return fmt.Sprintf("the rules ask no lookup %q: they ask %s", name, dash(strings.Join(names, ", ")))
 		}
 	}
 	return ""

@@ -96,7 +96,7 @@ func TestWrongFilesOfTestsAreWrongUse(t *testing.T) {
 		"no status":   {"cases: [{name: a}]\n", `FILE: case "a" expects no status: want one of tagged, unchanged, skipped, retrying, dead`},
 		"bad status":  {"cases: [{name: a, expect: {status: ok}}]\n", `FILE: case "a" expects status "ok"`},
 		"bad lookup": {
-			"cases: [{name: a, lookups: {usr: {missing: true}}, expect: {status: tagged}}]\n", `FILE: case "a": the rules ask no lookup "usr", did you mean "user"?`,
+			"cases: [{name: a, lookups: {usr: {missing: true}}, expect: {status: tagged}}]\n", `FILE: case "a": the rules ask no lookup "usr": they ask user`,
 		},
 		"bad event":   {"cases: [{name: a, event: {occurred_at: noon}, expect: {status: tagged}}]\n", `FILE: case "a": event: malformed event: occurred_at`},
 		"bad account": {"cases: [{name: a, account: {custom_metadata: [1]}, expect: {status: tagged}}]\n", `FILE: case "a": account: `},
