@@ -48,10 +48,10 @@ func TestHelpIsThatOfTheGoldenFiles(t *testing.T) {
 		}
 		want, err := os.ReadFile(file)
 		if err != nil {
-			t.Fatalf("%v (write it with: go test ./cli -run Golden -update)", err)
+			t.Fatalf("%v (write it with: go test ./cli -run HelpIs -update)", err)
 		}
 		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s --help (-golden +got; write it anew with: go test ./cli -run Golden -update)\n%s", c.CommandPath(), diff)
+			t.Errorf("%s --help (-golden +got; write it anew with: go test ./cli -run HelpIs -update)\n%s", c.CommandPath(), diff)
 		}
 	}
 	files, err := os.ReadDir(dir)

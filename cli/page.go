@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -34,36 +33,51 @@ func (a *app) newPage(admission *handlers.Admission) (*page.Page, error) {
 	return page.New(o)
 }
 
-// preview compares an account with what the rules want now.
-func (a *app) preview(ctx context.Context, id string) (page.Preview, error) {
+// preview explains what a worker would do now with an event, or with an account without news.
+func (a *app) preview(ctx context.Context, id string, body []byte) (page.Preview, error) {
 	state, err := a.queue.State(ctx, id)
 	if err != nil {
 		return page.Preview{}, err
 	}
-	ledger, err := metadata.ParseLedger(state)
+	ledger, err := readLedger(state, id)
 	if err != nil {
 		return page.Preview{}, err
 	}
-	account, err := a.client.Account(ctx, id)
-	if errors.Is(err, seam.ErrNotFound) {
-		return page.Preview{}, page.ErrUnknown
-	}
-	if err != nil {
-		return page.Preview{}, err
+	ev, err := seam.ParseEvent(body)
+	if err != nil { // no event given, or none that a worker can read
+		ev = seam.Event{EventType: metadata.TypeCheck, ConnectedAccountID: id, OccurredAt: time.Now()}
 	}
 	set, release := a.rules.use()
 	defer release()
-	drift, err := set.tagger.Drift(ctx, account, ledger)
+	x, err := set.tagger.Explain(ctx, ev, ledger)
 	if err != nil {
 		return page.Preview{}, err
 	}
-	preview := make(page.Preview, 0, len(drift))
-	for _, d := range drift {
-		preview = append(preview, page.Difference{
-			Key: d.Key, Before: d.Before, After: d.After, Source: d.Source, Problem: d.Problem, Mends: d.Mends,
+	if x.Reason == metadata.ReasonAccountGone {
+		return page.Preview{}, page.ErrUnknown
+	}
+	return previewOf(&x), nil
+}
+
+func previewOf(x *metadata.Explanation) page.Preview {
+	p := page.Preview{Writes: x.Status == metadata.StatusTagged}
+	switch {
+	case x.Err != nil:
+		p.Problem = x.Err.Error()
+	case x.Status == metadata.StatusSkipped:
+		p.Problem = "It would be skipped: " + x.Reason
+	}
+	for _, k := range x.Keys {
+		p.Keys = append(p.Keys, page.Key{
+			Key: k.Key, Change: string(k.Change), Owned: k.Owned, Before: k.Before, After: k.After, Source: k.Source, Lookups: k.Lookups, Why: k.Why,
 		})
 	}
-	return preview, nil
+	for _, l := range x.Lookups {
+		p.Lookups = append(p.Lookups, page.Lookup{
+			Name: l.Lookup, System: l.System, Found: l.Found, Cached: l.Cached, AgeSeconds: l.AgeSeconds, TookMS: l.TookMS, Error: l.Error,
+		})
+	}
+	return p
 }
 
 // seamCalls adds up the metric of calls to Seam: one way of counting them.

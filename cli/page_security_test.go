@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -385,5 +386,66 @@ func TestWhoHasSignedInMayUseTheAdminAPI(t *testing.T) {
 	crossing := &visitor{stack: s, cookies: v.cookies, headers: map[string]string{"Sec-Fetch-Site": "cross-site"}}
 	if p := crossing.ask(http.MethodPost, "/api/events/"+id+"/replay", nil); p.code != http.StatusUnauthorized {
 		t.Errorf("a replay from another site answers %d", p.code)
+	}
+}
+
+func TestThePageTellsWhereEveryValueComesFrom(t *testing.T) {
+	file := writeRules(t, `version: 1
+lookups:
+  region:
+    table: {file: regions.csv, key: code, value: account.custom_metadata.code}
+tags:
+  region: region.name
+  exotic: 'region.name == "Asia" ? "yes" : nil'
+`)
+	writeFile(t, filepath.Join(filepath.Dir(file), "regions.csv"), "code,name\neu,Europe\n")
+	s := newStack(t, sandbox.Replace, "ADMIN_TOKEN="+testToken, "SEAMTAG_CONFIG="+file)
+	o := s.connectBare(nil)
+	account := o.Event.ConnectedAccountID
+	s.seam.SetMetadata(account, seam.Metadata{"code": "eu", "site": "hq"})
+	v := signedIn(s)
+	wants := func(path string, texts ...string) {
+		t.Helper()
+		p := v.get(path)
+		for _, text := range texts {
+			if !strings.Contains(p.body, text) {
+				t.Errorf("%s (%d) does not show %s:\n%s", path, p.code, text, p.body)
+			}
+		}
+	}
+	wants("/account?id="+account, "<ins>Europe</ins>", "<code>region.name</code>", "by region", "2 keys stay as they are", "found, ")
+	id := s.deliver(o)
+	s.ended(id)
+	wants("/events/"+id, "<ins>Europe</ins>", "<code>region.name</code>", "found, ")
+	wants("/account?id="+account, "Nothing would be written", "3 keys stay as they are")
+	wants("/replay?id="+id, "Nothing would be written")
+	if md := s.metadata(account); md["region"] != "Europe" {
+		t.Errorf("metadata %v", md)
+	}
+}
+
+func TestAStopDoesNotWaitForLivePages(t *testing.T) {
+	s := newPageStack(t)
+	v := signedIn(s)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/live", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.AddCookie(v.cookies[0])
+	resp, err := s.sender.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	first := make([]byte, len("event: change"))
+	if _, err := io.ReadFull(resp.Body, first); err != nil || string(first) != "event: change" {
+		t.Fatalf("the stream begins with %q: %v", first, err)
+	}
+	s.stop()
+	if _, err := io.ReadAll(resp.Body); err != nil {
+		t.Errorf("the stream was cut off: %v", err)
+	}
+	if strings.Contains(s.log.String(), "wait for requests under way") {
+		t.Errorf("the stop ran into its limit:\n%s", s.log)
 	}
 }

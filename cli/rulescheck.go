@@ -17,11 +17,11 @@ command with exit code 2, each with file, line and column.`
 
 func newRules(p Process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rules", Short: "Check the rules file", Args: noArgs,
-		Example: "  seamtag rules check",
+		Use: "rules", Short: "Check and test the rules file", Args: noArgs,
+		Example: "  seamtag rules check\n  seamtag rules test",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRulesCheck(p))
+	cmd.AddCommand(newRulesCheck(p), newRulesTest(p))
 	return cmd
 }
 

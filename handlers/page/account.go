@@ -10,27 +10,27 @@ import (
 	"seamtag/queue"
 )
 
-// Preview is what work on an account would change now.
-type Preview []Difference
-
-// Difference is one key that is not as the rules want it.
-type Difference struct {
-	Key           string
-	Before, After any // nil: not there
-	Source        string
-	Problem       string // what is wrong that writing does not mend
-	Mends         bool   // work on the account would write it
+// Preview is what work on an account would do now.
+type Preview struct {
+	Writes  bool
+	Problem string // what stands in the way; empty where nothing does
+	Keys    []Key
+	Lookups []Lookup
 }
 
 // previewView is a preview as the page shows it.
 type previewView struct {
-	Account  string
-	Changes  []keyChange
-	Problems []Difference
-	None     string // why there is no preview
+	Account string
+	Writes  bool
+	Problem string
+	Changes []keyChange // of keys that would not stay as they are
+	Kept    []keyChange
+	Lookups []Lookup
+	None    string // why there is no preview
 }
 
-func (p *Page) preview(ctx context.Context, account string, reveal bool) previewView {
+// preview asks what work would do: on an account as such, or on one of its events.
+func (p *Page) preview(ctx context.Context, account string, event []byte, reveal bool) previewView {
 	v := previewView{Account: account}
 	switch {
 	case account == "":
@@ -40,7 +40,7 @@ func (p *Page) preview(ctx context.Context, account string, reveal bool) preview
 		v.None = "Not available in this role: this process does not speak to Seam."
 		return v
 	}
-	told, err := p.o.Preview(ctx, account)
+	told, err := p.o.Preview(ctx, account, event)
 	switch {
 	case errors.Is(err, ErrUnknown):
 		v.None = "Seam does not know this account."
@@ -50,30 +50,16 @@ func (p *Page) preview(ctx context.Context, account string, reveal bool) preview
 		v.None = "Unknown: " + err.Error()
 		return v
 	}
-	for _, d := range told {
-		if !d.Mends {
-			v.Problems = append(v.Problems, d)
-			continue
+	v.Writes, v.Problem, v.Lookups = told.Writes, told.Problem, told.Lookups
+	for i := range told.Keys {
+		c := told.Keys[i].shown(reveal, absent)
+		if c.What == keyKept {
+			v.Kept = append(v.Kept, c)
+		} else {
+			v.Changes = append(v.Changes, c)
 		}
-		v.Changes = append(v.Changes, d.shown(reveal))
 	}
 	return v
-}
-
-func (d *Difference) shown(reveal bool) keyChange {
-	c := keyChange{
-		Key: d.Key, What: keySet, Source: d.Source, HasBefore: d.Before != nil, HasAfter: d.After != nil,
-		NoBefore: absent, NoAfter: absent,
-	}
-	if c.HasBefore {
-		c.Before = shown(d.Key, d.Before, reveal)
-	}
-	if c.HasAfter {
-		c.After = shown(d.Key, d.After, reveal)
-	} else {
-		c.What = keyRemoved
-	}
-	return c
 }
 
 // accountView is one account.
@@ -107,7 +93,7 @@ func (p *Page) account(r *http.Request, _ *session) (answer, error) {
 	if v.Reveal {
 		p.o.Log.Info().Str("account_id", id).Msg("the values of an account were shown in full on the page")
 	}
-	v.Preview = p.preview(r.Context(), id, v.Reveal)
+	v.Preview = p.preview(r.Context(), id, nil, v.Reveal)
 	v.Ledger, v.NoLedger = p.ledger(r.Context(), id, v.Reveal)
 	status := http.StatusOK
 	if len(v.Entries) == 0 && v.Ledger == "" {

@@ -15,32 +15,13 @@ import (
 type eventView struct {
 	Entry    queue.Entry
 	Changes  []keyChange
+	Lookups  []Lookup
 	NoResult string // why there are no changes to show
 	Dropped  []string
 	Payload  string
 	Reveal   bool
 	Link     string // to the other way of showing it
 }
-
-// keyChange is what became of one key of the metadata.
-type keyChange struct {
-	Key, What, Before, After, Source string
-	HasBefore, HasAfter              bool
-	NoBefore, NoAfter                string // what is shown instead
-}
-
-// The words for what became of a key.
-const (
-	keySet      = "set"
-	keyRemoved  = "removed"
-	keyRestored = "restored"
-)
-
-// What is said where there is no value to show.
-const (
-	absent  = "not there"
-	notKept = "not kept"
-)
 
 func (p *Page) event(r *http.Request, _ *session) (answer, error) {
 	e, err := p.o.Queue.Entry(r.Context(), r.PathValue("id"))
@@ -59,15 +40,19 @@ func (p *Page) event(r *http.Request, _ *session) (answer, error) {
 	return answer{look: "event", title: "Event " + e.EntryID, nav: navEvents, follow: "/live?event=" + e.EntryID, data: &v}, nil
 }
 
+// result is what the worker kept of its work. Keys and lookups are there where rules computed tags.
+type result struct {
+	Set      map[string]any    `json:"set"`
+	Removed  []string          `json:"removed"`
+	Restored []string          `json:"restored"`
+	Sources  map[string]string `json:"sources"`
+	Dropped  []string          `json:"dropped"`
+	Keys     []Key             `json:"keys"`
+	Lookups  []Lookup          `json:"lookups"`
+}
+
 // readResult lists what the worker kept of its result.
 func (v *eventView) readResult(e queue.Entry) {
-	var result struct {
-		Set      map[string]any    `json:"set"`
-		Removed  []string          `json:"removed"`
-		Restored []string          `json:"restored"`
-		Sources  map[string]string `json:"sources"`
-		Dropped  []string          `json:"dropped"`
-	}
 	switch {
 	case !e.Status.Ended():
 		v.NoResult = "Not known yet: the event has not ended."
@@ -76,30 +61,53 @@ func (v *eventView) readResult(e queue.Entry) {
 		v.NoResult = "Nothing was written."
 		return
 	}
+	var r result
 	dec := json.NewDecoder(bytes.NewReader(e.Result))
 	dec.UseNumber()
-	if err := dec.Decode(&result); err != nil {
+	if err := dec.Decode(&r); err != nil {
 		v.NoResult = "Unknown: what was kept of it cannot be read."
 		return
 	}
-	v.Dropped = result.Dropped
-	for _, key := range slices.Sorted(maps.Keys(result.Set)) {
-		v.Changes = append(v.Changes, keyChange{
-			Key: key, What: keySet, NoBefore: notKept, After: shown(key, result.Set[key], v.Reveal), HasAfter: true,
-			Source: result.Sources[key],
-		})
-	}
-	for _, key := range result.Restored {
-		v.Changes = append(v.Changes, keyChange{Key: key, What: keyRestored, NoBefore: absent, NoAfter: notKept, Source: result.Sources[key]})
-	}
-	for _, key := range result.Removed {
-		v.Changes = append(v.Changes, keyChange{
-			Key: key, What: keyRemoved, NoBefore: notKept, NoAfter: absent, Source: "no rule gives it any more",
-		})
-	}
+	v.Dropped, v.Lookups = r.Dropped, r.Lookups
+	v.Changes = r.changes(v.Reveal)
 	if len(v.Changes) == 0 {
 		v.NoResult = "Nothing had to be written: the account was as it should be."
 	}
+}
+
+// changes are the keys with all that is known of them. Values of keys that other systems own are not kept with an event.
+func (r *result) changes(reveal bool) []keyChange {
+	var all []keyChange
+	told := map[string]bool{}
+	for i := range r.Keys {
+		k := &r.Keys[i]
+		if k.After == nil {
+			k.After = r.Set[k.Key]
+		}
+		none := notKept
+		if k.Owned {
+			none = absent
+		}
+		told[k.Key] = true
+		all = append(all, k.shown(reveal, none))
+	}
+	add := func(key, what string) {
+		if told[key] {
+			return
+		}
+		k := Key{Key: key, Change: what, After: r.Set[key], Source: r.Sources[key]}
+		all = append(all, k.shown(reveal, notKept))
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Set)) {
+		add(key, keySet)
+	}
+	for _, key := range r.Restored {
+		add(key, keyRestored)
+	}
+	for _, key := range r.Removed {
+		add(key, keyRemoved)
+	}
+	return all
 }
 
 // Attempts says how many there were, and since when they are counted.

@@ -58,8 +58,9 @@ type Options struct {
 	Queue Queue
 	// Problems are what readiness says of this process and its Redis: sentences for the operator.
 	Problems func(ctx context.Context) []string
-	// Preview computes what work on an account would change now, without writing; ErrUnknown where Seam knows no such account.
-	Preview func(ctx context.Context, account string) (Preview, error)
+	// Preview computes what work would do now, on an account or on one of its events (nil: the account as such), and writes
+	// nothing; ErrUnknown where Seam knows no such account.
+	Preview func(ctx context.Context, account string, event []byte) (Preview, error)
 	// Calls counts this process's calls to Seam since it started.
 	Calls func(ctx context.Context) (Calls, error)
 

@@ -57,7 +57,7 @@ func (p *Page) dryRunOfOne(ctx context.Context, q url.Values) (replayView, error
 		return replayView{}, refusal(http.StatusConflict, "This event has not ended", "It is being worked on, so there is nothing to replay.")
 	}
 	return replayView{
-		Entry: &e, Matched: 1, Sample: []queue.Entry{e}, Previews: []previewView{p.preview(ctx, e.Key, false)},
+		Entry: &e, Matched: 1, Sample: []queue.Entry{e}, Previews: []previewView{p.preview(ctx, e.Key, e.Body, false)},
 		Fields: url.Values{"id": {e.EntryID}},
 	}, nil
 }
@@ -86,7 +86,7 @@ func (p *Page) dryRunOfMany(ctx context.Context, q url.Values) (replayView, erro
 	for _, e := range page.Entries {
 		if e.Key != "" && !seen[e.Key] && len(v.Previews) < previewsShown {
 			seen[e.Key] = true
-			v.Previews = append(v.Previews, p.preview(ctx, e.Key, false))
+			v.Previews = append(v.Previews, p.preview(ctx, e.Key, e.Body, false))
 		}
 	}
 	return v, nil
