@@ -84,11 +84,3 @@ func StatusAfter(err error) Status {
 
 // ReasonOf is the reason of an instruction, "error" for any other error.
 func ReasonOf(err error) string { return instructionOf(err).reason }
-
-// StatusAfter is what an entry becomes by an instruction, time apart.
-func StatusAfter(err error) Status {
-	if instructionOf(err).kind == bury {
-		return Dead
-	}
-	return Retrying
-}
