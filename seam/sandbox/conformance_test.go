@@ -142,26 +142,7 @@ func startSandbox(semantics sandbox.Semantics) func(*testing.T, seed) running {
 
 func startFake(t *testing.T, s seed) running {
 	t.Helper()
-	arg, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := parts.Node(t, "fake-seam.mjs", string(arg))
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // says that it was killed
-	})
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err != nil {
-		t.Fatalf("the fake said nothing: %v", err)
-	}
+	line := parts.FakeSeam(t, s)
 	var r running
 	if err := json.Unmarshal(line, &r); err != nil {
 		t.Fatalf("the fake said %q: %v", line, err)
