@@ -16,7 +16,7 @@ const TypeCheck = "seamtag.check"
 func CheckEvent(eventID, accountID, workspaceID string, at time.Time) ([]byte, error) {
 	when := at.UTC().Format(time.RFC3339Nano)
 	event := map[string]string{
-		fieldEventID: eventID, fieldEventType: TypeCheck, fieldAccountID: accountID, fieldCreatedAt: when, "occurred_at": when,
+		fieldEventID: eventID, fieldEventType: TypeCheck, fieldAccountID: accountID, fieldCreatedAt: when, fieldOccurredAt: when,
 	}
 	if workspaceID != "" {
 		event["workspace_id"] = workspaceID
@@ -51,7 +51,7 @@ func (l Ledger) event(accountID string) map[string]any {
 	when := l.OccurredAt.Format(time.RFC3339Nano)
 	object := map[string]any{
 		"event_id": l.EventID, "event_type": seam.TypeAccountConnected, "connected_account_id": accountID,
-		"created_at": when, "occurred_at": when,
+		"created_at": when, fieldOccurredAt: when,
 	}
 	if l.Latest != nil {
 		object["connect_webview_id"] = l.Latest.ID

@@ -193,7 +193,7 @@ func eventObject(ev seam.Event) any {
 	}
 	object := map[string]any{
 		fieldEventID: ev.EventID, fieldEventType: ev.EventType, fieldAccountID: ev.ConnectedAccountID,
-		"occurred_at": ev.OccurredAt.Format(time.RFC3339Nano),
+		fieldOccurredAt: ev.OccurredAt.Format(time.RFC3339Nano),
 	}
 	if ev.ConnectWebviewID != "" {
 		object["connect_webview_id"] = ev.ConnectWebviewID

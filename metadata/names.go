@@ -25,11 +25,12 @@ func isName(s string) bool { return nameForm.MatchString(s) }
 
 // The fields of Seam's objects that this package reads itself.
 const (
-	fieldEventID   = "event_id"
-	fieldEventType = "event_type"
-	fieldAccountID = "connected_account_id"
-	fieldMetadata  = "custom_metadata"
-	fieldCreatedAt = "created_at"
+	fieldEventID    = "event_id"
+	fieldOccurredAt = "occurred_at"
+	fieldEventType  = "event_type"
+	fieldAccountID  = "connected_account_id"
+	fieldMetadata   = "custom_metadata"
+	fieldCreatedAt  = "created_at"
 )
 
 // subjectTypes are what is known of the subjects before anything runs.
@@ -49,7 +50,7 @@ func subjectTypes() types.Map {
 // Fields that Seam documents. Others are read too, as Seam adds some; they are noted.
 var (
 	eventFields = []string{
-		fieldEventID, fieldEventType, "workspace_id", fieldCreatedAt, "occurred_at", fieldAccountID, "connect_webview_id",
+		fieldEventID, fieldEventType, "workspace_id", fieldCreatedAt, fieldOccurredAt, fieldAccountID, "connect_webview_id",
 		"customer_key", "connected_account_custom_metadata",
 	}
 	accountFields = []string{
