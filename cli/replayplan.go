@@ -31,11 +31,15 @@ func (r *replayer) showPlan(ctx context.Context, accounts map[string]bool) error
 		return err
 	}
 	defer client.Close()
-	tagger := metadata.New(metadata.Options{Seam: client})
+	rules, err := openRules(rulesOptions{config: r.config, environ: r.p.Environ, seam: client})
+	if err != nil {
+		return err
+	}
+	defer rules.close()
 	t := r.out.table("ACCOUNT", "KEY", "NOW", "THEN")
 	done := 0
 	for _, account := range slices.Sorted(maps.Keys(accounts)) {
-		one, err := r.planOf(ctx, client, tagger, account)
+		one, err := r.planOf(ctx, client, rules.tagger, account)
 		if err != nil {
 			r.progress.done()
 			return errors.Join(t.flush(), err)
