@@ -22,6 +22,15 @@
 //
 // A key is owned when seamtag wrote its present value as a tag, never because a value happens to be what a rule gives.
 //
+// # Rules
+//
+// [Compile] makes rules of what a file says: expressions are type-checked, lookups are put in the order of what they take
+// from each other, circles are refused. For each account only the lookups that a tag, a copy or another such lookup names
+// are asked, those that do not wait for each other at the same time. In expressions what is not there is null, at any
+// depth. A lookup without an answer ends the event as its [Missed] says ([MissingError]) or with its own error; a formula
+// that fails is a [RuleError]. Every round against another writer computes anew. [Tagger.Explain] and [Tagger.Preview]
+// compute the same and write nothing.
+//
 // # Which webview
 //
 // origin is the webview of the earliest event known of the account, webview that of the latest, both by occurred_at. An
