@@ -26,7 +26,7 @@ func isName(s string) bool { return nameForm.MatchString(s) }
 // The fields of Seam's objects that this package reads itself.
 const (
 	fieldEventID    = "event_id"
-	fieldOccurredAt = fieldOccurredAt
+	fieldOccurredAt = "occurred_at"
 	fieldEventType  = "event_type"
 	fieldAccountID  = "connected_account_id"
 	fieldMetadata   = "custom_metadata"
