@@ -1,6 +1,7 @@
 package parts_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -57,4 +58,43 @@ func TestSentinelReplacesAPrimaryThatDied(t *testing.T) {
 		return err == nil && value == "kept" && s.Primary() != first
 	})
 	first.Start()
+}
+
+func TestTheClockOfARedisIsStepped(t *testing.T) {
+	s, step := parts.RedisWithClock(t)
+	rdb := s.Client()
+	for _, offset := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute} {
+		step(offset)
+		at, err := rdb.Time(t.Context()).Result()
+		if off := at.Sub(time.Now().Add(offset)).Abs(); err != nil || off > time.Minute {
+			t.Errorf("stepped by %s: %s off, %v", offset, off, err)
+		}
+	}
+}
+
+func TestAProxyIsSlowOrCut(t *testing.T) {
+	s := parts.Redis(t)
+	p := parts.NewProxy(t, s.Addr())
+	rdb := redis.NewClient(&redis.Options{Addr: p.Addr(), MaxRetries: -1, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { rdb.Close() })
+	ping := func(patience time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		return rdb.Ping(ctx).Err()
+	}
+	if err := ping(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	p.Delay(100 * time.Millisecond)
+	if start := time.Now(); ping(time.Minute) != nil || time.Since(start) < 100*time.Millisecond {
+		t.Errorf("a slow answer came after %s", time.Since(start))
+	}
+	p.Delay(0)
+	p.Cut()
+	if err := ping(50 * time.Millisecond); err == nil {
+		t.Error("answered through a cut network")
+	}
+	p.Heal()
+	p.Reset()
+	parts.Await(t, "answers again", time.Minute, func() bool { return ping(time.Second) == nil })
 }
