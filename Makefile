@@ -9,7 +9,7 @@ NPM_DIR               := internal/parts/npm
 NPM_STAMP             := $(NPM_DIR)/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo deps tools test lint fuzz cover bench lists screens man image clean
+.PHONY: help build demo deps tools test drill lint fuzz cover bench lists screens man image clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ $(NPM_STAMP): $(NPM_DIR)/package-lock.json | tools
 
 test: deps ## run every test with the race detector, against real servers
 	go test -race -count=1 -shuffle=on -timeout 8m ./...
+
+drill: deps ## pull every plug on real processes under load, write docs/drills.md (about 5 minutes)
+	go test -count=1 -timeout 30m -parallel 4 -v ./drill -drill.all -drill.report=$(CURDIR)/docs/drills.md
 
 lint: ## check format, vet, modules and golangci-lint (version pinned in this file)
 	go vet ./...

@@ -69,13 +69,12 @@ func (d drill) run(t *testing.T) *row {
 func (s *stage) tally(name string) *row {
 	accepted := s.load.acceptedBefore(time.Now())
 	states := ask[map[string]accountState](s.seam, "states", accountsOf(accepted))
-	r := &row{fault: name, refused: s.load.refused, slowest: s.load.slowest, again: s.load.acceptedAgain(s.fault)}
+	r := &row{fault: name, refused: s.load.refused, slowest: s.load.slowest, again: s.load.acceptedAgain(s.fault), goesOn: s.goesOn(accepted)}
 	r.sent, r.accepted = len(s.load.messages), len(accepted)
 	if r.sent != r.accepted {
 		s.t.Errorf("%d messages were sent, %d accepted in the end", r.sent, r.accepted)
 	}
 	accounts := map[string]bool{}
-	var first time.Time // the first tagged of those accepted after the fault
 	for _, m := range accepted {
 		state := states[m.account.ID]
 		if isTagged(m, states) && !s.overwritten(m, state) {
@@ -85,14 +84,7 @@ func (s *stage) tally(name string) *row {
 			accounts[m.account.ID] = true
 			r.doubled += max(0, state.Updates-1)
 		}
-		switch {
-		case m.accepted.Before(s.fault):
-			r.goesOn = max(r.goesOn, state.TaggedAt.Sub(s.fault))
-		case first.IsZero() || state.TaggedAt.Before(first):
-			first = state.TaggedAt
-		}
 	}
-	r.goesOn = max(r.goesOn, first.Sub(s.fault))
 	r.lost = r.accepted - r.tagged
 	if r.lost > 0 {
 		s.t.Errorf("%d of %d accepted messages are lost", r.lost, r.accepted)

@@ -38,13 +38,13 @@ var drills = []drill{
 const inFlight = 4 // entries a worker must hold when it is hit
 
 func killWorker(t *testing.T) (*stage, func()) {
-	s := newStage(t, standalone(t, parts.Redis(t)), 1, 3)
+	s := newStage(t, standalone(parts.Redis(t)), 1, 3)
 	return s, func() { s.killWorker() }
 }
 
 // killBusyWorker gives the workers less to work with than comes in: the others have no slot free for what a dead one left.
 func killBusyWorker(t *testing.T) (*stage, func()) {
-	s := newStage(t, standalone(t, parts.Redis(t)), 1, 3, "SEAMTAG_CONCURRENCY="+strconv.Itoa(inFlight))
+	s := newStage(t, standalone(parts.Redis(t)), 1, 3, "SEAMTAG_CONCURRENCY="+strconv.Itoa(inFlight))
 	return s, func() {
 		s.killWorker()
 		s.awaitAccepted(60 * rate)
@@ -62,7 +62,7 @@ func (s *stage) killWorker() {
 }
 
 func killWeb(t *testing.T) (*stage, func()) {
-	s := newStage(t, standalone(t, parts.Redis(t)), 1, 2)
+	s := newStage(t, standalone(parts.Redis(t)), 1, 2)
 	return s, func() {
 		s.webs[0].kill()
 		s.awaitRefused(rate)
@@ -73,7 +73,7 @@ func killWeb(t *testing.T) (*stage, func()) {
 
 func killRedis(t *testing.T) (*stage, func()) {
 	server := parts.Redis(t)
-	s := newStage(t, standalone(t, server), 1, 2)
+	s := newStage(t, standalone(server), 1, 2)
 	return s, func() {
 		s.awaitHolding(s.workers[0], inFlight)
 		s.strike()
@@ -87,7 +87,7 @@ func killRedis(t *testing.T) (*stage, func()) {
 // stopWorker lets a worker sleep over the end of its lease, and another system write meanwhile: when the worker wakes, it
 // holds metadata that it read before, and must not write it.
 func stopWorker(t *testing.T) (*stage, func()) {
-	s := newStage(t, standalone(t, parts.Redis(t)), 1, 3)
+	s := newStage(t, standalone(parts.Redis(t)), 1, 3)
 	return s, func() {
 		s.awaitHolding(s.workers[0], inFlight)
 		s.strike()
@@ -152,10 +152,10 @@ func failCluster(t *testing.T) (*stage, func()) {
 	}
 }
 
-// fillRedis lets Redis take nothing more for as long as the work that it has needs.
+// fillRedis lets Redis take nothing more for as long as the work that it has needs: there is a backlog.
 func fillRedis(t *testing.T) (*stage, func()) {
 	server := parts.Redis(t)
-	s := newStage(t, standalone(t, server), 1, 2)
+	s := newStage(t, standalone(server), 1, 2, "SEAMTAG_CONCURRENCY="+strconv.Itoa(inFlight))
 	return s, func() {
 		limit := func(bytes int) {
 			if err := server.Client().ConfigSet(t.Context(), "maxmemory", strconv.Itoa(bytes)).Err(); err != nil {
@@ -184,7 +184,7 @@ func usedMemory(t *testing.T, server *parts.RedisServer) int {
 
 func stepClock(t *testing.T, by time.Duration) (*stage, func()) {
 	server, step := parts.RedisWithClock(t)
-	s := newStage(t, standalone(t, server), 1, 3)
+	s := newStage(t, standalone(server), 1, 3)
 	return s, func() {
 		s.awaitWaiting(3)
 		s.strike()
@@ -206,7 +206,7 @@ func (s *stage) awaitWaiting(entries int64) {
 func proxied(t *testing.T) (backend, *parts.RedisServer, *parts.Proxy) {
 	server := parts.Redis(t)
 	proxy := parts.NewProxy(t, server.Addr())
-	b := standalone(t, server)
+	b := standalone(server)
 	b.url = "redis://" + proxy.Addr() + "/0"
 	return b, server, proxy
 }
@@ -255,7 +255,7 @@ func cutAll(t *testing.T) (*stage, func()) {
 
 // deploy replaces one process after the other, as a platform does.
 func deploy(t *testing.T) (*stage, func()) {
-	s := newStage(t, standalone(t, parts.Redis(t)), 2, 2)
+	s := newStage(t, standalone(parts.Redis(t)), 2, 2)
 	return s, func() {
 		for i, old := range s.webs {
 			s.webs[i] = s.startWeb()

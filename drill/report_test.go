@@ -1,6 +1,7 @@
 package drill
 
 import (
+	_ "embed"
 	"fmt"
 	"os"
 	"os/exec"
@@ -50,6 +51,9 @@ func redisVersion() string {
 	return "Redis " + version
 }
 
-func writeReport(file, text string) error {
-	return os.WriteFile(file, []byte(text), 0o600)
+//go:embed report.md
+var reportText string
+
+func writeReport(file, table string) error {
+	return os.WriteFile(file, []byte(strings.Replace(reportText, "{{table}}\n", table, 1)), 0o644)
 }

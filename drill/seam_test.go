@@ -36,7 +36,6 @@ type account struct {
 type accountState struct {
 	Metadata seam.Metadata
 	Updates  int
-	TaggedAt time.Time // of the first update
 }
 
 // pretendSeam is the sandbox with what the drill asks of it.
@@ -45,12 +44,11 @@ type pretendSeam struct {
 
 	mu      sync.Mutex
 	updates map[string]int
-	tagged  map[string]time.Time
 }
 
 // serveSeam is the pretend Seam's whole process: it prints its address and serves until it is killed.
 func serveSeam() error {
-	s := &pretendSeam{Sandbox: sandbox.New(sandbox.Options{}), updates: map[string]int{}, tagged: map[string]time.Time{}}
+	s := &pretendSeam{Sandbox: sandbox.New(sandbox.Options{}), updates: map[string]int{}}
 	s.OnUpdate(s.note)
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Sandbox)
@@ -82,9 +80,6 @@ func (s *pretendSeam) note(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.updates[id]++
-	if s.updates[id] == 1 {
-		s.tagged[id] = time.Now()
-	}
 }
 
 func (s *pretendSeam) connect(n int) []account {
@@ -116,12 +111,12 @@ func (s *pretendSeam) latency(ms int) bool {
 
 func (s *pretendSeam) states(ids []string) map[string]accountState {
 	s.mu.Lock()
-	updates, tagged := maps.Clone(s.updates), maps.Clone(s.tagged)
+	updates := maps.Clone(s.updates)
 	s.mu.Unlock()
 	states := make(map[string]accountState, len(ids))
 	for _, id := range ids {
 		md, _ := s.Metadata(id)
-		states[id] = accountState{Metadata: md, Updates: updates[id], TaggedAt: tagged[id]}
+		states[id] = accountState{Metadata: md, Updates: updates[id]}
 	}
 	return states
 }

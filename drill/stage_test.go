@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,7 +28,7 @@ type backend struct {
 	audit          redis.UniversalClient
 }
 
-func standalone(t *testing.T, s *parts.RedisServer) backend {
+func standalone(s *parts.RedisServer) backend {
 	return backend{url: s.URL(), mode: "standalone", ack: "memory", audit: s.Client()}
 }
 
@@ -119,19 +120,74 @@ func (s *stage) awaitHolding(worker *process, entries int64) {
 	})
 }
 
-// awaitTagged waits until everything accepted before the fault is tagged at Seam.
+// awaitTagged waits until everything accepted before the fault has ended, and is tagged at Seam.
 func (s *stage) awaitTagged() {
 	s.t.Helper()
 	before := s.load.acceptedBefore(s.fault)
 	s.await("what was accepted before the fault is tagged", func() bool {
 		states := ask[map[string]accountState](s.seam, "states", accountsOf(before))
-		for _, m := range before {
-			if !isTagged(m, states) {
+		ends, err := s.ends(before)
+		if err != nil {
+			return false
+		}
+		for i, m := range before {
+			if !isTagged(m, states) || ends[i].IsZero() {
 				return false
 			}
 		}
 		return true
 	})
+}
+
+// ends are the times at which the messages' entries ended, by the workers' clocks; zero where one has not.
+func (s *stage) ends(messages []*message) ([]time.Time, error) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
+	defer cancel()
+	ends := make([]time.Time, len(messages))
+	if len(messages) == 0 {
+		return ends, nil
+	}
+	replies, err := s.backend.audit.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, m := range messages {
+			p.HMGet(ctx, keyPrefix+"entry:"+m.entry, "status", "ended_at")
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, reply := range replies {
+		var e struct {
+			Status string `redis:"status"`
+			Ended  int64  `redis:"ended_at"`
+		}
+		if err := reply.(*redis.SliceCmd).Scan(&e); err != nil {
+			return nil, err
+		}
+		if queue.Status(e.Status).Ended() {
+			ends[i] = time.UnixMilli(e.Ended)
+		}
+	}
+	return ends, nil
+}
+
+// goesOn is how long after the fault everything accepted before it had ended, and something accepted after it too.
+func (s *stage) goesOn(accepted []*message) time.Duration {
+	s.t.Helper()
+	ends, err := s.ends(accepted)
+	if err != nil {
+		s.t.Fatalf("read the entries: %v", err)
+	}
+	var last, first time.Time
+	for i, m := range accepted {
+		switch {
+		case m.accepted.Before(s.fault) && ends[i].After(last):
+			last = ends[i]
+		case m.accepted.After(s.fault) && (first.IsZero() || ends[i].Before(first)):
+			first = ends[i]
+		}
+	}
+	return max(last.Sub(s.fault), first.Sub(s.fault))
 }
 
 func accountsOf(messages []*message) []string {
