@@ -223,10 +223,14 @@ func (s *stage) entriesBeyond(accepted []*message) int {
 		s.t.Fatalf("read the log: %v", err)
 	}
 	lists := map[string]int{}
-	for _, status := range queue.Statuses() {
-		ids, err := rdb.ZRange(ctx, keyPrefix+"ended:"+string(status), 0, -1).Result()
+	shelves, err := rdb.SMembers(ctx, keyPrefix+"shelves").Result()
+	if err != nil {
+		s.t.Fatalf("read the lists of ended entries: %v", err)
+	}
+	for _, shelf := range shelves {
+		ids, err := rdb.ZRange(ctx, keyPrefix+"shelf:"+shelf, 0, -1).Result()
 		if err != nil {
-			s.t.Fatalf("read the list of %s: %v", status, err)
+			s.t.Fatalf("read the list %s: %v", shelf, err)
 		}
 		for _, id := range ids {
 			lists[id]++

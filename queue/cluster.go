@@ -27,15 +27,23 @@ type mapRefresh struct {
 	cluster atomic.Pointer[redis.ClusterClient]
 }
 
-// note asks for a new map, in the background and at most once at a time, where the node gave no answer.
+// note asks for a new map, in the background and at most once at a time, where the node gave no answer or has lost its
+// slots: a command that was sent to one node, such as WAIT with what it waits for, does not follow a MOVED.
 func (h *mapRefresh) note(ctx context.Context, err error) {
-	var answered redis.Error
-	if err == nil || errors.As(err, &answered) || errors.Is(err, context.Canceled) || errors.Is(err, redis.ErrClosed) {
-		return
-	}
-	if c := h.cluster.Load(); c != nil {
+	if c := h.cluster.Load(); c != nil && isOutdated(err) {
 		c.ReloadState(ctx)
 	}
+}
+
+func isOutdated(err error) bool {
+	var answered redis.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, redis.ErrClosed):
+		return false
+	case errors.As(err, &answered):
+		return redis.HasErrorPrefix(err, "MOVED") || redis.HasErrorPrefix(err, "READONLY")
+	}
+	return true
 }
 
 // DialHook implements redis.Hook.

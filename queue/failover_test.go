@@ -17,6 +17,11 @@ func TestWorkGoesOnAfterAFailover(t *testing.T) {
 			c := parts.Cluster(t)
 			return queue.Options{URL: c.URL(), Mode: queue.Cluster}, func() *parts.RedisServer { return c.Primary("{seamtag:default}:log") }
 		},
+		"cluster, replica": func(t *testing.T) (queue.Options, func() *parts.RedisServer) {
+			c := parts.Cluster(t)
+			return queue.Options{URL: c.URL(), Mode: queue.Cluster, Ack: queue.AckReplica},
+				func() *parts.RedisServer { return c.Primary("{seamtag:default}:log") }
+		},
 		"sentinel": func(t *testing.T) (queue.Options, func() *parts.RedisServer) {
 			s := parts.Sentinel(t)
 			return queue.Options{URL: s.URL(), Mode: queue.Sentinel}, s.Primary
@@ -32,7 +37,12 @@ func TestWorkGoesOnAfterAFailover(t *testing.T) {
 			p := publisher(t, q)
 			consume(t, q, quick(tag))
 			awaitStatus(t, q, publish(t, p, message(1)), queue.Tagged)
-			primary().Kill() // and it does not come back
+			died := primary()
+			died.Kill()
+			parts.Await(t, "a replica takes over", failoverWithin, func() bool { return primary() != died })
+			if o.Ack == queue.AckReplica {
+				died.Start() // a Cluster's new primary has no other replica
+			}
 			var r queue.Receipt
 			parts.Await(t, "an event is accepted", failoverWithin, func() bool {
 				r, err = p.Publish(t.Context(), message(2))
