@@ -102,12 +102,14 @@ type Consumer struct {
 	called  time.Time // when the due loop last woke another process
 	upkeeps int
 	trims   time.Time // when something can be past its retention
+	sweeps  string    // where the next sweep of what is in flight begins
 
-	mu      sync.Mutex
-	flight  map[string]*Delivery // by entry id
-	again   map[string]*Delivery // rescued from this process's own handler, which lost its lease and has not ended yet
-	looks   time.Time            // when the due loop looks next
-	backlog bool                 // more was due than there were slots
+	mu          sync.Mutex
+	flight      map[string]*Delivery // by entry id; running, or begun and waiting for a slot
+	dueInFlight int                  // of these, what came from the waiting ones
+	again       map[string]*Delivery // rescued from this process's own handler, which lost its lease and has not ended yet
+	looks       time.Time            // when the due loop looks next
+	backlog     bool                 // more was due than there were slots
 }
 
 var errStopping = errors.New("the worker is stopping")
@@ -125,7 +127,7 @@ func NewConsumer(q *Queue, o ConsumerOptions) (*Consumer, error) {
 	c := &Consumer{
 		q: q, o: o, name: consumerName(), reader: reader,
 		slots: make(chan struct{}, o.Concurrency), settling: make(chan struct{}, o.Concurrency), kick: make(chan struct{}, 1),
-		flight: map[string]*Delivery{}, again: map[string]*Delivery{},
+		flight: map[string]*Delivery{}, again: map[string]*Delivery{}, sweeps: "0-0",
 	}
 	reader.AddHook(&q.seen)
 	if c.metrics, err = newConsumerMetrics(o.Registerer, &c.gate, c.held); err != nil {
@@ -153,7 +155,7 @@ func (c *Consumer) Run(ctx context.Context) error {
 	loops.Go(func() { c.readLoop(ctx) })
 	loops.Go(func() { c.dueLoop(ctx) })
 	loops.Go(func() { c.every(ctx, c.o.Lease/3, c.renew) })
-	loops.Go(func() { c.every(ctx, c.o.Sweep, c.sweep) })
+	loops.Go(func() { c.sweepLoop(ctx) })
 	loops.Go(func() { c.every(ctx, c.o.Trim, c.upkeep) })
 	<-ctx.Done()
 	// A blocked read does not heed its context: closing its connection ends it.

@@ -25,6 +25,7 @@ type Delivery struct {
 	mono     atomic.Int64 // ns after since of the last extension
 	cancel   context.CancelCauseFunc
 	poison   bool
+	waited   bool // it was due, not new
 }
 
 // Outcome is how an entry ended.
@@ -44,6 +45,14 @@ func (d *Delivery) Fence() error {
 		return ErrLeaseLost
 	}
 	return nil
+}
+
+// dueCount is the delivery's part in the count of entries in flight that were due.
+func (d *Delivery) dueCount() int {
+	if d.waited {
+		return 1
+	}
+	return 0
 }
 
 func (d *Delivery) noteExtended(asked time.Time) {

@@ -112,8 +112,7 @@ func stringValues(values map[string]any) map[string]string {
 	return m
 }
 
-// dueLoop sleeps until the earliest due time it knows and brings what is due back in flight. A quarter of the slots stays
-// for entries that come now, so that a large replay never delays them.
+// dueLoop sleeps until the earliest due time it knows and brings what is due back in flight.
 func (c *Consumer) dueLoop(ctx context.Context) {
 	failures := 0
 	for ctx.Err() == nil {
@@ -158,12 +157,20 @@ func (c *Consumer) dueAllowed() int {
 	if c.held() > 0 {
 		return 0
 	}
-	n := c.free()
-	if reserve := cap(c.slots) / 4; n > reserve {
-		return n - reserve
+	if n := c.dueShare(); n > 0 {
+		return n
 	}
 	c.setBacklog(true) // unknown: a slot that gets free looks again
 	return 0
+}
+
+// dueShare divides the slots: a quarter is left to entries that come now, so that a large replay never delays them; and
+// a quarter goes to waiting entries, however many come now. Those queue for the next slot, ahead of the next read.
+func (c *Consumer) dueShare() int {
+	share := max(1, cap(c.slots)/4)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(c.free()-share, share-c.dueInFlight)
 }
 
 func (c *Consumer) setBacklog(b bool) {
@@ -192,7 +199,7 @@ func (c *Consumer) takeDue(ctx context.Context, n int) (time.Duration, error) {
 			continue
 		}
 		d := c.newDelivery(id, fields, asked)
-		d.record.Deliveries = 1
+		d.record.Deliveries, d.waited = 1, true
 		deliveries = append(deliveries, d)
 	}
 	probing, _ := c.gate.state()
@@ -236,18 +243,43 @@ func (q *Queue) wakeWorkers(ctx context.Context) error {
 	return q.run(ctx, wakeScript, []string{q.keys.wake()}).Err()
 }
 
-// sweep takes over what dead workers left in flight, and looks whether something is due earlier than known.
-func (c *Consumer) sweep(ctx context.Context) {
-	n := c.free()
-	if paused, _ := c.gate.state(); paused || n == 0 {
-		return
+// sweepLoop sweeps at each period, and again soon where there was more than one sweep takes.
+func (c *Consumer) sweepLoop(ctx context.Context) {
+	for more := false; ; {
+		wait := c.o.Sweep
+		if more {
+			wait /= 30
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+			more = c.sweep(ctx)
+		}
+	}
+}
+
+// rescuable is how many entries a sweep may take: as many as there are slots, free or not, so that a backlog never delays
+// what a dead worker left. They queue for the next slot, ahead of the next read.
+func (c *Consumer) rescuable() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return 2*cap(c.slots) - len(c.flight)
+}
+
+// sweep takes over what dead workers left in flight, and looks whether something is due earlier than known. It says
+// whether there may be more.
+func (c *Consumer) sweep(ctx context.Context) (more bool) {
+	n := c.rescuable()
+	if paused, _ := c.gate.state(); paused || n <= 0 {
+		return n <= 0
 	}
 	asked := time.Now()
 	var left *redis.XAutoClaimCmd
 	var due *redis.ZSliceCmd
 	_, err := c.q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		left = p.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-			Stream: c.q.keys.log(), Group: group, Consumer: c.name, MinIdle: c.o.Lease, Start: "0-0", Count: int64(n),
+			Stream: c.q.keys.log(), Group: group, Consumer: c.name, MinIdle: c.o.Lease, Start: c.sweeps, Count: int64(n),
 		})
 		due = p.ZRangeWithScores(ctx, c.q.keys.due(), 0, 0)
 		return nil
@@ -256,13 +288,19 @@ func (c *Consumer) sweep(ctx context.Context) {
 		if !redis.HasErrorPrefix(err, "NOGROUP") {
 			c.trouble("look for what dead workers left", err)
 		}
-		return
+		return false
 	}
 	if first := due.Val(); len(first) > 0 && c.looksAfter(time.UnixMilli(int64(first[0].Score))) {
 		c.wakeDueLoop()
 	}
-	claimed, _ := left.Val()
-	claimed = slices.DeleteFunc(claimed, func(m redis.XMessage) bool { return m.Values == nil })
+	var claimed []redis.XMessage
+	claimed, c.sweeps = left.Val()
+	c.rescue(ctx, slices.DeleteFunc(claimed, func(m redis.XMessage) bool { return m.Values == nil }), asked)
+	return c.sweeps != "0-0"
+}
+
+// rescue works on claimed entries.
+func (c *Consumer) rescue(ctx context.Context, claimed []redis.XMessage, asked time.Time) {
 	if len(claimed) == 0 {
 		return
 	}

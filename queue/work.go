@@ -96,13 +96,18 @@ func (c *Consumer) run(d *Delivery, probing bool) {
 	d.cancel = cancel
 	c.mu.Lock()
 	c.flight[d.EntryID] = d
+	c.dueInFlight += d.dueCount()
 	c.mu.Unlock()
+	held := c.takeSlot() // at once where there is one, so that the next read sees it taken
 	c.running.Go(func() {
 		defer cancel(nil)
-		c.slots <- struct{}{}
+		if !held {
+			c.slots <- struct{}{}
+		}
 		lost := c.handle(ctx, d, probing)
 		c.mu.Lock()
 		delete(c.flight, d.EntryID)
+		c.dueInFlight -= d.dueCount()
 		again := c.again[d.EntryID]
 		delete(c.again, d.EntryID)
 		backlog := c.backlog
@@ -114,6 +119,15 @@ func (c *Consumer) run(d *Delivery, probing bool) {
 			c.wakeDueLoop()
 		}
 	})
+}
+
+func (c *Consumer) takeSlot() bool {
+	select {
+	case c.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 // handle runs the handler and records how it went, unless the lease was lost.
