@@ -28,6 +28,7 @@ var drills = []drill{
 	{name: "Cluster: kill -9 of the primary (REDIS_ACK=replica)", setup: failCluster},
 	{name: "Redis out of memory", setup: fillRedis},
 	{name: "Redis's clock 10 minutes ahead", setup: func(t *testing.T) (*stage, func()) { return stepClock(t, clockStep) }},
+	{name: "Redis's clock 10 minutes back", setup: func(t *testing.T) (*stage, func()) { return stepClock(t, -clockStep) }},
 	{name: "Redis slow: every answer 200 ms late", setup: slowRedis},
 	{name: "network cut between a worker and Redis", setup: cutWorker},
 	{name: "network cut between everything and Redis, 30 s", setup: cutAll},

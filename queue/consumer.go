@@ -103,6 +103,7 @@ type Consumer struct {
 	upkeeps int
 	trims   time.Time // when something can be past its retention
 	sweeps  string    // where the next sweep of what is in flight begins
+	clock   clockWatch
 
 	mu          sync.Mutex
 	flight      map[string]*Delivery // by entry id; running, or begun and waiting for a slot

@@ -53,6 +53,9 @@ func (k keys) run(name string) string { return k.prefix + "replay:" + name }
 // note is a name remembered for a time.
 func (k keys) note(name string) string { return k.prefix + "note:" + name }
 
+// stepped marks that what is timed by the server's clock was moved back along with it.
+func (k keys) stepped() string { return k.prefix + "stepped" }
+
 // turn is who does something that one of several processes does.
 func (k keys) turn(name string) string { return k.prefix + "turn:" + name }
 

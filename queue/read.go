@@ -243,9 +243,9 @@ func (q *Queue) wakeWorkers(ctx context.Context) error {
 	return q.run(ctx, wakeScript, []string{q.keys.wake()}).Err()
 }
 
-// sweepLoop sweeps at each period, and again soon where there was more than one sweep takes.
+// sweepLoop sweeps at the start and at each period, and again soon where there was more than one sweep takes.
 func (c *Consumer) sweepLoop(ctx context.Context) {
-	for more := false; ; {
+	for more := c.sweep(ctx); ; {
 		wait := c.o.Sweep
 		if more {
 			wait /= 30
@@ -267,8 +267,8 @@ func (c *Consumer) rescuable() int {
 	return 2*cap(c.slots) - len(c.flight)
 }
 
-// sweep takes over what dead workers left in flight, and looks whether something is due earlier than known. It says
-// whether there may be more.
+// sweep takes over what dead workers left in flight, and looks whether something is due earlier than known, or the server's
+// clock was set back. It says whether there may be more.
 func (c *Consumer) sweep(ctx context.Context) (more bool) {
 	n := c.rescuable()
 	if paused, _ := c.gate.state(); paused || n <= 0 {
@@ -277,13 +277,18 @@ func (c *Consumer) sweep(ctx context.Context) (more bool) {
 	asked := time.Now()
 	var left *redis.XAutoClaimCmd
 	var due *redis.ZSliceCmd
+	var server *redis.TimeCmd
 	_, err := c.q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		left = p.XAutoClaim(ctx, &redis.XAutoClaimArgs{
 			Stream: c.q.keys.log(), Group: group, Consumer: c.name, MinIdle: c.o.Lease, Start: c.sweeps, Count: int64(n),
 		})
 		due = p.ZRangeWithScores(ctx, c.q.keys.due(), 0, 0)
+		server = p.Time(ctx)
 		return nil
 	})
+	if at, err := server.Result(); err == nil {
+		c.watchClock(ctx, at, asked)
+	}
 	if err != nil {
 		if !redis.HasErrorPrefix(err, "NOGROUP") {
 			c.trouble("look for what dead workers left", err)

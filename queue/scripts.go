@@ -28,6 +28,7 @@ var (
 	wakeScript    = newScript(runsWhenFull, "wake")
 	takeScript    = newScript(runsWhenFull, "pace", "take")
 	holdScript    = newScript(runsWhenFull, "hold")
+	stepScript    = newScript(runsWhenFull, "step")
 )
 
 const (

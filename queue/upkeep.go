@@ -59,18 +59,32 @@ func (c *Consumer) trim(ctx context.Context) error {
 	if now.Before(c.trims) {
 		return nil
 	}
-	if err := c.q.trim(ctx, now.Add(-c.q.o.Retention)); err != nil {
+	oldest, err := c.q.oldest(ctx)
+	if err == nil && !oldest.IsZero() && oldest.Before(now.Add(-c.q.o.Retention)) {
+		if err = c.q.trim(ctx, now.Add(-c.q.o.Retention)); err == nil {
+			oldest, err = c.q.oldest(ctx)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	first, err := c.q.rdb.XRangeN(ctx, c.q.keys.log(), "-", "+", 1).Result()
-	if err != nil {
-		return fmt.Errorf("find the oldest entry: %w", err)
+	if oldest.IsZero() {
+		oldest = now
 	}
-	c.trims = now.Add(c.q.o.Retention)
-	if len(first) > 0 {
-		c.trims = arrival(first[0].ID).Add(c.q.o.Retention)
-	}
+	c.trims = oldest.Add(c.q.o.Retention)
 	return nil
+}
+
+// oldest is when the oldest entry of the log arrived; zero where there is none.
+func (q *Queue) oldest(ctx context.Context) (time.Time, error) {
+	first, err := q.rdb.XRangeN(ctx, q.keys.log(), "-", "+", 1).Result()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find the oldest entry: %w", err)
+	}
+	if len(first) == 0 {
+		return time.Time{}, nil
+	}
+	return arrival(first[0].ID), nil
 }
 
 const trimBatch = 200

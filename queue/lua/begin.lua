@@ -30,6 +30,9 @@ local function contend(lock, token, id)
     redis.call('SET', lock, token .. string.sub(others, 1, -2), 'PX', ARGV[2])
     return true
   end
+  if redis.call('PTTL', lock) > tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', lock, ARGV[2]) -- the server's clock was set back: no lock lasts longer than a lease
+  end
   if #value < 4096 and not string.find(value, '|' .. id, 1, true) then
     redis.call('APPEND', lock, '|' .. id)
   end
