@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -171,7 +172,7 @@ func (l *load) note(m *message, asked time.Time, status int, body []byte, err er
 func (l *load) use(webs ...*process) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.webs = webs
+	l.webs = slices.Clone(webs)
 }
 
 // finish ends the load and waits until everything sent is accepted, or given up.
