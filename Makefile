@@ -33,7 +33,7 @@ $(NPM_STAMP): $(NPM_DIR)/package-lock.json | tools
 test: deps ## run every test with the race detector, against real servers
 	go test -race -count=1 -shuffle=on -timeout 8m ./...
 
-drill: deps ## pull every plug on real processes under load, write docs/drills.md (about 5 minutes)
+drill: deps ## pull every plug on real processes under load, write docs/drills.md (3 minutes)
 	go test -count=1 -timeout 30m -parallel 4 -v ./drill -drill.all -drill.report=$(CURDIR)/docs/drills.md
 
 lint: ## check format, vet, modules and golangci-lint (version pinned in this file)
