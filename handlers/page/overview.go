@@ -9,8 +9,11 @@ import (
 	"seamtag/queue"
 )
 
-// latestShown is how many of the newest events the overview lists.
-const latestShown = 6
+const (
+	latestShown = 6 // of the newest events
+	statsWithin = 2 * time.Second
+	unknown     = "unknown"
+)
 
 // overviewView is the overview. A nil pointer is unknown.
 type overviewView struct {
@@ -38,7 +41,7 @@ type verdict struct {
 func (p *Page) overview(r *http.Request, _ *session) (answer, error) {
 	ctx := r.Context()
 	v := overviewView{Problems: p.o.Problems(ctx), Retention: p.o.Retention}
-	if stats, err := p.o.Queue.Stats(ctx); err == nil {
+	if stats, err := p.stats(ctx); err == nil {
 		v.Stats = &stats
 	} else {
 		p.o.Log.Warn().Err(err).Msg("show the counts of the overview")
@@ -47,12 +50,20 @@ func (p *Page) overview(r *http.Request, _ *session) (answer, error) {
 		v.Charts = p.drawCharts(ctx)
 		latest, err := p.o.Queue.List(ctx, queue.Filter{}, "", latestShown)
 		v.Latest, v.NoLatest = latest.Entries, err != nil
+		v.Gap, v.NoGap = ask(ctx, p.gapCheck)
+	} else {
+		v.NoLatest, v.NoGap = true, unknown
 	}
-	v.NoLatest = v.NoLatest || v.Stats == nil
 	v.Calls, v.NoCalls = ask(ctx, p.o.Calls)
-	v.Gap, v.NoGap = ask(ctx, p.gapCheck)
 	v.Verdict = judge(v.Stats)
 	return answer{look: "overview", title: "Overview", nav: navOverview, follow: "/live", data: v}, nil
+}
+
+// stats are patient for a moment only: that Redis does not answer is what an operator wants to see soon.
+func (p *Page) stats(ctx context.Context) (queue.Stats, error) {
+	ctx, cancel := context.WithTimeout(ctx, statsWithin)
+	defer cancel()
+	return p.o.Queue.Stats(ctx)
 }
 
 // ask answers what a part of Options tells, or in words why it does not.
@@ -65,7 +76,7 @@ func ask[T any](ctx context.Context, part func(context.Context) (T, error)) (*T,
 	case errors.Is(err, ErrUnknown):
 		return nil, "none yet"
 	case err != nil:
-		return nil, "unknown"
+		return nil, unknown
 	}
 	return &told, ""
 }
@@ -95,7 +106,7 @@ func (p *Page) drawCharts(ctx context.Context) []chart {
 func judge(stats *queue.Stats) verdict {
 	switch {
 	case stats == nil:
-		return verdict{"unknown", "Redis does not answer", "What is below may be unknown. Acknowledged events are safe in Redis; " +
+		return verdict{unknown, "Redis does not answer", "What is below may be unknown. Acknowledged events are safe in Redis; " +
 			"new ones are refused, and Svix sends them again.", ""}
 	case stats.Paused != nil:
 		return verdict{"bad", "The workers are paused", meaningOf(stats.Paused.Reason), ""}

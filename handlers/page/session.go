@@ -15,6 +15,7 @@ const (
 	sessionLasts = 12 * time.Hour
 	idBytes      = 16
 	payloadBytes = 8 + idBytes
+	noteWithin   = time.Second // for Redis to say whether a session was ended
 	// A browser takes a cookie with this prefix only from this very host over HTTPS: a neighbour cannot plant one.
 	secureCookie = "__Host-seamtag"
 	plainCookie  = "seamtag"
@@ -90,7 +91,9 @@ func (s sessions) of(r *http.Request) *session {
 	if found == nil {
 		return nil
 	}
-	if ended, err := s.notes.Noted(r.Context(), noteOf(found)); err == nil && ended {
+	ctx, cancel := context.WithTimeout(r.Context(), noteWithin)
+	defer cancel()
+	if ended, err := s.notes.Noted(ctx, noteOf(found)); err == nil && ended {
 		return nil
 	}
 	return found
