@@ -332,7 +332,6 @@ func (m *model) expire() {
 			m.fatalf("del: %v", err)
 		}
 	}
-	m.idle(h.EntryID, h.worker.name)
 }
 
 func (m *model) idle(id, owner string) {
@@ -354,14 +353,14 @@ func (m *model) abandoned() []string {
 }
 
 func (m *model) rescue(w *modelWorker) {
-	if len(m.abandoned()) > w.free() {
-		return // it would claim what has to wait for a slot; share_test.go shows that
-	}
-	for _, id := range m.abandoned() { // where a handler that lost its lease has ended, the entry is idle as well
-		owner := m.owner(id)
-		m.idle(id, owner)
-	}
 	ids := m.abandoned()
+	ids = ids[:min(w.free(), len(ids))] // more would wait for a slot; share_test.go shows that
+	if len(ids) == 0 {
+		return
+	}
+	for _, id := range ids { // time passes for these
+		m.idle(id, m.owner(id))
+	}
 	w.sweep(m.t.Context())
 	var rescued []string
 	for _, id := range ids {
